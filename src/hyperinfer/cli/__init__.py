@@ -1,0 +1,1 @@
+"""The hyperinfer command, one file per command group."""

@@ -1,0 +1,1 @@
+"""HTTP at the edge: ASGI routes written against the gateway contract."""

@@ -1,0 +1,1 @@
+"""What the base worker lends every worker: net, store, cache, HTTP, log, metrics, clock."""

@@ -1,0 +1,1 @@
+"""The base worker: configuration, identity, lifecycle, dispatch and process run."""

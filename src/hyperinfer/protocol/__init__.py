@@ -1,0 +1,1 @@
+"""Decisions and formats without I/O: bytes in, events out."""

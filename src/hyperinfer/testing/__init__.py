@@ -1,0 +1,1 @@
+"""Fakes and the local testnet, shipped with the product."""

@@ -1,0 +1,1 @@
+"""The worker types; they never import each other."""
