@@ -1,0 +1,181 @@
+"""What people, applications and JavaScript peers ask of the gateway.
+
+`register`, `login`, `verifySession` and `processPrompt` keep the shapes of the original interface: a refusal is a
+reply with `success: false` (or `allowed: false`), a status and a message. The other methods fail with typed errors.
+"""
+
+import msgspec
+
+from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.inference import Kind, ModelStatus, Processed, Usage
+from hyperinfer.contracts.method import PUBLIC, USER, Method, Nothing, Wire
+
+
+class Register(Wire, frozen=True):
+    """A new account; a field left empty is refused with status 400."""
+
+    email: str = ""
+    password: str = ""
+    username: str | None = None
+
+
+class RegisterReply(Wire, frozen=True):
+    """`success` with status 201, the account and its first API key; else a status, a message and an error code."""
+
+    success: bool
+    status: int
+    message: str
+    email: str | None = None
+    account: Account | None = None
+    api_key: NewApiKey | None = None
+    code: str | None = None
+
+
+class Login(Wire, frozen=True):
+    """Either field names the account by either name or e-mail."""
+
+    password: str = ""
+    email: str = ""
+    username: str = ""
+
+
+class LoginReply(Wire, frozen=True):
+    """`success` with status 200 and the session token in `key`; else a status, a message and an error code."""
+
+    success: bool
+    status: int
+    message: str | None = None
+    email: str | None = None
+    key: str | None = None
+    expires_in: int | None = None
+    account: Account | None = None
+    code: str | None = None
+
+
+class RateLimitInfo(Wire, frozen=True, omit_defaults=False):
+    """What is left of the request limit that is nearest to its end; `max_requests` is null where nothing limits."""
+
+    remaining_requests: int | None
+    max_requests: int | None
+    next_reset_in_seconds: int
+    window_duration_minutes: int
+
+
+class VerifySessionReply(Wire, frozen=True):
+    """Whether the credential in `meta.key` is valid, whose it is and what its limits leave."""
+
+    valid: bool
+    email: str | None = None
+    username: str | None = None
+    role: str | None = None
+    tier: str | None = None
+    rate_limit_info: RateLimitInfo | None = None
+    message: str | None = None
+
+
+class ProcessPrompt(Wire, frozen=True):
+    """A single prompt; without `model` the gateway's default answers. Sizes are in tokens."""
+
+    prompt: str
+    model: str | None = None
+    max_tokens: int | None = None
+
+
+class ProcessPromptReply(Wire, frozen=True):
+    """The answer; over a limit `allowed` is false and only status, message, `retry_after` (s) and the limits are set."""
+
+    prompt: str | None = None
+    response: str | None = None
+    processed_at: str | None = msgspec.field(name="processed_at", default=None)
+    request_id: str | None = None
+    model: str | None = None
+    usage: Usage | None = None
+    allowed: bool = True
+    status: int = 200
+    message: str | None = None
+    retry_after: int | None = None
+    rate_limit_info: RateLimitInfo | None = None
+
+
+class Infer(Wire, frozen=True):
+    """An OpenAI request, raw. The gateway decodes what it needs (model, limits) and passes the bytes on."""
+
+    body: msgspec.Raw
+    kind: Kind = "chat"
+
+
+class Inferred(Wire, frozen=True, omit_defaults=False):
+    """How it ended, and who did it: `worker` is the hex key of the inference worker."""
+
+    processed: Processed
+    worker: str
+
+
+class GenerateApiKey(Wire, frozen=True):
+    """A new key for the caller."""
+
+    name: str = "unnamed"
+
+
+class OfKey(Wire, frozen=True):
+    """Names one of the caller's keys by id."""
+
+    id: str
+
+
+class PublicModel(Wire, frozen=True, omit_defaults=False):
+    """A model that the swarm serves now, summed over its workers."""
+
+    id: str
+    created: int
+    workers: int
+    slots: int
+    busy: int
+    context_tokens: int
+
+
+class PublicModels(Wire, frozen=True, omit_defaults=False):
+    """Models by name."""
+
+    models: tuple[PublicModel, ...] = ()
+
+
+class SwarmWorker(Wire, frozen=True, omit_defaults=False):
+    """One inference worker as the gateway sees it; `key` is hex, `state` is `ready`, `draining` or `lost`."""
+
+    key: str
+    name: str
+    state: str
+    in_flight: int
+    models: tuple[ModelStatus, ...] = ()
+
+
+class SwarmWorkers(Wire, frozen=True, omit_defaults=False):
+    """Every inference worker that the gateway knows."""
+
+    workers: tuple[SwarmWorker, ...] = ()
+
+
+PROCESS_INFERENCE = Method("processInferenceRequest", Infer, Inferred, USER, streams=True)
+PROCESS_PROMPT = Method("processPrompt", ProcessPrompt, ProcessPromptReply, USER)
+REGISTER = Method("register", Register, RegisterReply, PUBLIC, aliases=("registerUser",))
+LOGIN = Method("login", Login, LoginReply, PUBLIC, aliases=("loginUser",))
+VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
+LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
+LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
+GENERATE_API_KEY = Method("generateApiKey", GenerateApiKey, NewApiKey, USER)
+LIST_API_KEYS = Method("listApiKeys", Nothing, ApiKeys, USER)
+REVOKE_API_KEY = Method("revokeApiKey", OfKey, ApiKey, USER)
+
+METHODS = (
+    PROCESS_INFERENCE,
+    PROCESS_PROMPT,
+    REGISTER,
+    LOGIN,
+    VERIFY_SESSION,
+    LIST_MODELS,
+    LIST_WORKERS,
+    GENERATE_API_KEY,
+    LIST_API_KEYS,
+    REVOKE_API_KEY,
+)
