@@ -1,0 +1,69 @@
+"""Settings that every worker has. A worker's own are in its `config.py`, as a subclass of `WorkerSettings`."""
+
+from typing import Literal
+
+import msgspec
+
+from hyperinfer.facilities.net.settings import NetSettings
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every settings struct: frozen, and an unknown key is an error."""
+
+
+class SwarmSettings(Settings, frozen=True):
+    """Where this machine keeps what it knows of its swarm.
+
+    `dir` holds `swarm.key`, `members.json` and, where auth lives, `root.key`; empty means `swarm` beside the workers'
+    data.
+    """
+
+    dir: str = ""
+
+
+class LogSettings(Settings, frozen=True):
+    """What is logged, and where to. `format` is `auto` (readable on a terminal, JSON otherwise), `text` or `json`."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    dir: str = "logs"
+
+
+class ObserveSettings(Settings, frozen=True):
+    """The worker's own port with `/metrics`, `/healthz` and `/readyz`.
+
+    `port` left out takes the type's default, or the next free one; a port that is set must be free. 0 takes any.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int | None = None
+
+
+class HttpSettings(Settings, frozen=True):
+    """An HTTP server. `hosts` are further names that a `Host` header may have, `origins` further pages that may call.
+
+    Loopback names and the bound address are always accepted. `port` as in the observe settings.
+    """
+
+    host: str = "127.0.0.1"
+    port: int | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    max_body_bytes: int = 8 * 1024 * 1024
+    max_connections: int = 2000
+
+
+class WorkerSettings(Settings, frozen=True):
+    """What every worker can be told. Times in seconds.
+
+    `data_dir`, `status_dir` are relative to the working directory; with a rack, folders are named `<wtype>-<rack>`.
+    """
+
+    data_dir: str = "data"
+    status_dir: str = "status"
+    drain_s: float = 30.0
+    net: NetSettings = NetSettings()
+    swarm: SwarmSettings = SwarmSettings()
+    log: LogSettings = LogSettings()
+    observe: ObserveSettings = ObserveSettings()
