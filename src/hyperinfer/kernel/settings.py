@@ -43,11 +43,13 @@ class ObserveSettings(Settings, frozen=True):
 class HttpSettings(Settings, frozen=True):
     """An HTTP server. `hosts` are further names that a `Host` header may have, `origins` further pages that may call.
 
-    Loopback names and the bound address are always accepted. `port` as in the observe settings.
+    Loopback names and the bound address are always accepted. A `port` that is set must be free; left out, the first
+    free one from `first_port` on is taken, and said.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
+    first_port: int = 3002
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     max_body_bytes: int = 8 * 1024 * 1024
