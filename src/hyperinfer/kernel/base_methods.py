@@ -1,0 +1,53 @@
+"""What every worker answers: `ping`, `getServiceHealth`, `getMetrics`, over the swarm and on its own port."""
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from hyperinfer import __version__
+from hyperinfer.contracts.common import Health, MetricsText, Pong
+from hyperinfer.contracts.method import Nothing
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.kernel.calls import Call
+from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.worker import Service
+
+
+class BaseMethods:
+    """The base worker's own methods, for one worker."""
+
+    def __init__(
+        self, wtype: str, service: Service, *, dispatcher: Dispatcher, registry: CollectorRegistry, clock: Clock
+    ) -> None:
+        self._wtype = wtype
+        self._service = service
+        self._dispatcher = dispatcher
+        self._registry = registry
+        self._clock = clock
+        self._started = clock.monotonic()
+
+    async def ping(self, request: Nothing, call: Call) -> Pong:
+        """Say that this worker lives."""
+        return Pong(status="healthy", timestamp=int(self._clock.now().timestamp() * 1000), service=self._wtype)
+
+    async def health(self, request: Nothing, call: Call) -> Health:
+        """Say whether it can serve."""
+        return self.look()
+
+    async def metrics(self, request: Nothing, call: Call) -> MetricsText:
+        """Its metrics as text."""
+        return MetricsText(text=self.metrics_text().decode())
+
+    def metrics_text(self) -> bytes:
+        """Its metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def look(self) -> Health:
+        """Its health now."""
+        reasons = tuple(self._service.not_ready())
+        status = "draining" if self._dispatcher.draining else "degraded" if reasons else "ready"
+        return Health(
+            status=status,
+            service=self._wtype,
+            version=__version__,
+            uptime_s=round(self._clock.monotonic() - self._started, 3),
+            reasons=reasons,
+        )

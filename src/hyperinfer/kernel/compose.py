@@ -1,0 +1,209 @@
+"""Run workers in this process: one net, and each worker from identity to announcement, unwound in reverse."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from hyperinfer.contracts.common import HEALTH, METRICS, PING
+from hyperinfer.errors import ConfigError, HyperinferError
+from hyperinfer.facilities.clock import Clock, SystemClock
+from hyperinfer.facilities.net import Admission, Endpoint, Net
+from hyperinfer.facilities.net.peers import Peers
+from hyperinfer.facilities.net.settings import NetSettings
+from hyperinfer.facilities.net.streams import Streams
+from hyperinfer.kernel import identity as identities
+from hyperinfer.kernel import swarm as swarms
+from hyperinfer.kernel.base_methods import BaseMethods
+from hyperinfer.kernel.callers import LocalCaller, PeerCaller, ServiceCaller
+from hyperinfer.kernel.calls import Caller, route
+from hyperinfer.kernel.config import Loaded
+from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.members import Members
+from hyperinfer.kernel.observe import observed
+from hyperinfer.kernel.paths import locked, paths_of
+from hyperinfer.kernel.settings import WorkerSettings
+from hyperinfer.kernel.status import StatusFile
+from hyperinfer.kernel.tasks import background
+from hyperinfer.kernel.worker import Context, Service, WorkerType
+
+log = structlog.get_logger(__name__)
+
+WITHDRAW_S = 3.0
+"""How long a stopping worker waits for its announcements to be withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One worker of a process: its type, its settings, and its rack if several of the type share the machine."""
+
+    worker: WorkerType[Any]
+    loaded: Loaded[Any]
+    rack: str | None = None
+
+    @property
+    def settings(self) -> WorkerSettings:
+        """The settings in force."""
+        settings: WorkerSettings = self.loaded.settings
+        return settings
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A worker that runs: its key, the URLs it serves by name, its own contract, and why it is not ready, if so."""
+
+    wtype: str
+    name: str
+    public_key: bytes
+    addresses: dict[str, str]
+    own: Caller
+    not_ready: Callable[[], Sequence[str]]
+
+
+def net_settings(parts: Sequence[Part]) -> NetSettings:
+    """The net settings of a process: those of its workers, which must agree, for there is one net."""
+    first = parts[0]
+    for part in parts[1:]:
+        if part.settings.net != first.settings.net:
+            raise ConfigError(
+                f"The net settings of {part.worker.name} differ from those of {first.worker.name}; workers of one "
+                "process share one net. Set them once, in config/common.json or by HYPERINFER_COMMON__NET__…"
+            )
+    return first.settings.net
+
+
+@asynccontextmanager
+async def running(
+    parts: Sequence[Part], *, home: Path, net: Net, clock: Clock | None = None
+) -> AsyncIterator[list[Running]]:
+    """Run workers over a net, in the order given; leaving stops them in reverse, each drained first.
+
+    Raises what stops a worker from starting, everything already started having been stopped.
+    """
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_one(part, home, net, clock or SystemClock())) for part in parts]
+
+
+@asynccontextmanager
+async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[Running]:
+    paths = paths_of(part.worker.name, part.settings, home=home, rack=part.rack)
+    with locked(paths):
+        identity = identities.load_or_create(paths.identity)
+        swarm = swarms.load(paths.swarm)
+        members = Members.load(paths.swarm)
+        async with (
+            background(members.follow(clock), name=f"{paths.name}: members"),
+            _opened(net, identity) as endpoint,
+            Peers(endpoint, clock=clock, settings=part.settings.net) as peers,
+        ):
+            streams = Streams(clock=clock, stall_timeout_s=part.settings.net.stall_timeout_s)
+            dispatcher = Dispatcher(members=members, clock=clock, streams=streams, own_key=identity.public_key)
+            own = LocalCaller(dispatcher, identity.public_key)
+
+            def service(name: str) -> Caller:
+                return ServiceCaller(name, peers=peers, members=members, swarm=swarm)
+
+            context = Context(
+                wtype=part.worker.name,
+                settings=part.settings,
+                identity=identity,
+                paths=paths,
+                peers=peers,
+                members=members,
+                swarm=swarm,
+                clock=clock,
+                registry=CollectorRegistry(),
+                log=structlog.get_logger(paths.name, worker=paths.name),
+                service=service,
+                peer=lambda key: PeerCaller(peers, key),
+            )
+            async with (
+                part.worker.open(context, own) as opened,
+                _serving(part, context, opened, dispatcher, endpoint) as addresses,
+            ):
+                yield Running(
+                    wtype=part.worker.name,
+                    name=paths.name,
+                    public_key=identity.public_key,
+                    addresses=addresses,
+                    own=own,
+                    not_ready=opened.not_ready,
+                )
+
+
+@asynccontextmanager
+async def _serving(
+    part: Part, context: Context[Any], service: Service, dispatcher: Dispatcher, endpoint: Endpoint
+) -> AsyncIterator[dict[str, str]]:
+    """Answer calls, be observable and be found; on leaving be found no more, then drain."""
+    base = BaseMethods(
+        context.wtype, service, dispatcher=dispatcher, registry=context.registry, clock=context.clock
+    )
+    dispatcher.serve(service.routes, service.authenticate)
+    dispatcher.serve((route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics)), None)
+    members = context.members
+
+    def admission() -> Admission:
+        return Admission(keys=members.keys, everyone=service.open_to_all)
+
+    await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=admission())
+    async with (
+        background(_follow_members(endpoint, members, admission), name=f"{context.paths.name}: admission"),
+        observed(part.settings.observe, part.worker.observe_port, base) as observe,
+    ):
+        addresses = {**service.addresses, **observe}
+        with StatusFile.of(context, addresses) as status:
+            async with _announced(endpoint, _topics(context, service)):
+                context.log.info("worker_running", key=context.identity.public_key.hex(), **addresses)
+                yield addresses
+            status.say("draining")
+            service.on_drain()
+            if not await dispatcher.drain(part.settings.drain_s):
+                context.log.warning("drain_deadline_passed", calls_cut=dispatcher.in_flight)
+        context.log.info("worker_stopped")
+
+
+def _topics(context: Context[Any], service: Service) -> list[bytes]:
+    topics = [context.swarm.topic(name) for name in service.announces]
+    if context.settings.net.announce_plain:
+        topics += [context.swarm.plain_topic(name) for name in service.announces]
+    return topics
+
+
+async def _follow_members(endpoint: Endpoint, members: Members, admission: Callable[[], Admission]) -> None:
+    changed = asyncio.Event()
+    members.on_change(changed.set)
+    while True:
+        await changed.wait()
+        changed.clear()
+        await endpoint.admit(admission())
+
+
+@asynccontextmanager
+async def _opened(net: Net, identity: identities.Identity) -> AsyncIterator[Endpoint]:
+    endpoint = await net.open(identity)
+    try:
+        yield endpoint
+    finally:
+        await endpoint.close()
+
+
+@asynccontextmanager
+async def _announced(endpoint: Endpoint, topics: Sequence[bytes]) -> AsyncIterator[None]:
+    for topic in topics:
+        await endpoint.announce(topic)
+    try:
+        yield
+    finally:
+        try:
+            async with asyncio.timeout(WITHDRAW_S):
+                for topic in topics:
+                    await endpoint.withdraw(topic)
+        except (TimeoutError, HyperinferError) as error:
+            # Records die out by themselves within minutes; a stop is never held up by them.
+            log.warning("announcements_not_withdrawn", reason=str(error) or "no answer in time")

@@ -1,0 +1,166 @@
+"""Configuration: defaults < file < environment < `--set`, each value with where it came from.
+
+This is the only module that reads the environment.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from hyperinfer.errors import ConfigError
+from hyperinfer.kernel import settings_tree as tree
+from hyperinfer.kernel.settings import WorkerSettings
+
+S = TypeVar("S", bound=WorkerSettings)
+
+COMMON = "common"
+"""What holds for every worker of a machine: `config/common.json`, `HYPERINFER_COMMON__…`."""
+
+DEFAULT = "default"
+
+NAMES: dict[str, tuple[tuple[str, str], ...]] = {
+    "DATABASE_URL": (("auth", "database_url"),),
+    "PORT": (("gateway", "http.port"),),
+    "GATEWAY_SERVICE_PORT": (("gateway", "http.port"),),
+    "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
+    "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
+    "METRICS_ENABLED": ((COMMON, "observe.enabled"),),
+    "DEFAULT_RATE_LIMIT": (("gateway", "limits.default_per_hour"),),
+    "PREMIUM_RATE_LIMIT": (("gateway", "limits.premium_per_hour"),),
+}
+"""Environment variables with names of their own: the workers and settings that each stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[S]):
+    """Settings in force, and for each dotted path where its value came from."""
+
+    wtype: str
+    settings: S
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One setting as it is shown to a person; the value of a secret is masked."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+def home(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder under which data, status, logs and config are: `HYPERINFER_HOME`, or the working directory."""
+    return Path(environ.get("HYPERINFER_HOME") or ".").absolute()
+
+
+def debug(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `DEBUG` asks for debug logs and tracebacks."""
+    return environ.get("DEBUG", "").lower() in ("1", "true", "yes", "on")
+
+
+def load(
+    wtype: str,
+    kind: type[S],
+    *,
+    env: str | None = None,
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Loaded[S]:
+    """A worker's settings.
+
+    `file` replaces the files found in the config folder, `sets` are `a.b=value`, `base` are other defaults (by dotted
+    path) of whoever composes the worker. Raises `ConfigError` naming the path and where it came from.
+    """
+    known = dict(tree.leaves(kind))
+    values: dict[str, Any] = dict(base or {})
+    origins: dict[str, str] = dict.fromkeys(values, DEFAULT)
+
+    def take(path: str, value: Any, origin: str, *, text: bool) -> None:
+        path, value, text = _secret_file(path, value, known, origin, text=text)
+        tree.check_known(path, known, origin)
+        parse = tree.parse_text if text else tree.parse_value
+        values[path] = parse(value, known[path], path, origin)
+        origins[path] = origin
+
+    for origin, content in _files(wtype, env, file, folder or home(environ) / "config"):
+        for path, value in tree.flatten(content, kind, origin).items():
+            take(path, value, origin, text=False)
+    for path, value, origin in _environment(wtype, known, environ):
+        take(path, value, origin, text=True)
+    for item in sets:
+        path, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {item}: write it as --set path=value, such as --set http.port=3000.")
+        take(path.strip(), value, "--set", text=True)
+    return Loaded(wtype, tree.build(kind, values), {path: origins.get(path, DEFAULT) for path in known})
+
+
+def shown(loaded: Loaded[S]) -> list[Shown]:
+    """Every setting in force with its origin, secrets masked."""
+    rows = []
+    for path, kind in tree.leaves(type(loaded.settings)):
+        value = tree.lookup(loaded.settings, path)
+        rows.append(Shown(path, "********" if value and tree.is_secret(kind) else value, loaded.origins[path]))
+    return rows
+
+
+def _files(wtype: str, env: str | None, file: Path | None, folder: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    if file is not None:
+        candidates = [file]
+        if not file.exists():
+            raise ConfigError(f"There is no configuration file {file}.")
+    else:
+        names = [COMMON, wtype, *([f"{env}.{COMMON}", f"{env}.{wtype}"] if env else [])]
+        candidates = [folder / f"{name}.json" for name in names]
+    for path in candidates:
+        if path.exists():
+            yield from _sections(path, env)
+
+
+def _sections(path: Path, env: str | None) -> Iterable[tuple[str, dict[str, Any]]]:
+    """A file's own settings, then those of its section for the environment (`"environments": {"production": {…}}`)."""
+    try:
+        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError(f"Cannot read the configuration file {path}: {error}") from error
+    sections = content.pop("environments", {})
+    if not isinstance(sections, dict):
+        raise ConfigError(f"environments in {path} must hold one section for each environment.")
+    yield path.name, content
+    if env and env in sections:
+        yield f"{path.name}, {env}", sections[env]
+
+
+def _environment(wtype: str, known: Mapping[str, Any], environ: Mapping[str, str]) -> Iterable[tuple[str, str, str]]:
+    if debug(environ):
+        yield "log.level", "debug", "DEBUG"
+    for name, targets in NAMES.items():
+        for target, path in targets:
+            if name in environ and target in (wtype, COMMON) and path in known:
+                yield path, environ[name], name
+    for scope in (COMMON, wtype):
+        prefix = f"HYPERINFER_{scope.upper()}__"
+        for name in sorted(environ):
+            if name.startswith(prefix):
+                yield name.removeprefix(prefix).lower().replace("__", "."), environ[name], name
+
+
+def _secret_file(
+    path: str, value: Any, known: Mapping[str, Any], origin: str, *, text: bool
+) -> tuple[str, Any, bool]:
+    """`api_key_file = F` gives `api_key` the content of F, where `api_key` is a secret."""
+    target = path.removesuffix("_file")
+    if path in known or target == path or target not in known or not tree.is_secret(known[target]):
+        return path, value, text
+    try:
+        return target, Path(str(value)).read_text().strip(), True
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read {value}: {error.strerror} (from {origin}).", path=path) from error

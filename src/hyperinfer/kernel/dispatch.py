@@ -1,0 +1,242 @@
+"""Dispatch: from a method's name and bytes to a handler's reply, with access, size, deadline and drain checked first."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from hyperinfer.contracts.method import Envelope, Meta, Method
+from hyperinfer.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Draining,
+    Forbidden,
+    HyperinferError,
+    InternalError,
+    Overloaded,
+    TooLarge,
+    Unauthenticated,
+    UnknownMethod,
+)
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.net import Link
+from hyperinfer.facilities.net.streams import Streams
+from hyperinfer.kernel.calls import Authenticate, Call, Route, Send
+from hyperinfer.kernel.members import Members
+from hyperinfer.protocol import rpc_errors
+
+log = structlog.get_logger(__name__)
+
+MAX_DEADLINE_S = 3600.0
+"""A call without a deadline gets this one."""
+MAX_IN_FLIGHT = 4096
+STRANGER_IN_FLIGHT = 64
+STRANGER_BYTES = 64 * 1024
+"""Largest call that a stranger may make without a valid credential."""
+
+_envelope = msgspec.json.Decoder(Envelope)
+_encoder = msgspec.json.Encoder()
+
+
+class Dispatcher:
+    """Answers the calls of one worker, from peers (`Inbound`) and from inside its own process (`dispatch`)."""
+
+    def __init__(self, *, members: Members, clock: Clock, streams: Streams, own_key: bytes) -> None:
+        self._members = members
+        self._clock = clock
+        self._streams = streams
+        self._own_key = own_key
+        self._routes: dict[str, Route] = {}
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
+        self._authenticate: Authenticate | None = None
+        self._in_flight = 0
+        self._strangers: dict[bytes, int] = {}
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every name that is answered."""
+        return tuple(self._routes)
+
+    @property
+    def draining(self) -> bool:
+        """Whether new calls are refused because the worker is stopping."""
+        return self._draining
+
+    @property
+    def in_flight(self) -> int:
+        """Calls being answered now."""
+        return self._in_flight
+
+    def serve(self, routes: Iterable[Route], authenticate: Authenticate | None) -> None:
+        """Answer these routes from now on."""
+        self._authenticate = authenticate
+        for route in routes:
+            for name in route.method.names:
+                if name in self._routes:
+                    raise InternalError(f"Two methods answer to {name}.")
+                self._routes[name] = route
+                self._decoders[name] = msgspec.json.Decoder(route.method.request)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Refuse new calls and wait for those that run; says whether all ended in time."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # --- from inside the process --------------------------------------------------------------------------
+
+    async def dispatch(
+        self, method: Method[Any, Any], request: Any, *, caller: bytes, meta: Meta, timeout_s: float, send: Send | None
+    ) -> Any:
+        """Answer a call that needs no decoding; raises what the handler raises, and every refusal, as errors."""
+        route = self._route(method.name)
+        with self._counted(caller):
+            call = await self._admit(route.method, caller, meta, min(timeout_s, _remaining_s(meta)), 0)
+            return await self._run(route, request, replace(call, send=send) if send else call)
+
+    # --- from peers: the Inbound side of the net port -----------------------------------------------------
+
+    async def on_request(self, link: Link, method: str, payload: bytes) -> bytes:
+        """Answer a peer's call; every failure becomes the error string of the wire."""
+        try:
+            return _encoder.encode(await self._answer(link, method, payload))
+        except HyperinferError as error:
+            return rpc_errors.encode(error)
+        except Exception:  # the edge of RPC: a fault of ours is logged once and hides its internals
+            log.exception("call_failed", method=method)
+            return rpc_errors.encode(InternalError("This failed inside hyperinfer; the operator's log says why."))
+
+    def on_event(self, link: Link, method: str, payload: bytes) -> None:
+        """A peer grants credit to a stream, or cancels a call."""
+        self._streams.on_event(link, method, payload)
+
+    def on_open(self, link: Link) -> None:
+        """A peer has connected."""
+
+    def on_close(self, link: Link) -> None:
+        """A peer has gone: what it asked for stops."""
+        self._streams.on_close(link)
+
+    async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
+        route = self._route(method)
+        with self._counted(link.remote_key):
+            envelope = _decode(_envelope, payload or b"null", method)
+            size = len(payload)
+            call = await self._admit(
+                route.method, link.remote_key, envelope.meta, _remaining_s(envelope.meta), size
+            )
+            data = payload if envelope.data is msgspec.UNSET else envelope.data
+            request = _decode(self._decoders[method], data, method)
+            async with self._streams.open(link, method, envelope) as sink:
+                if envelope.stream and route.method.streams:
+                    call = replace(call, send=sink.send)
+                return await self._run(route, request, call)
+
+    # --- common to both -----------------------------------------------------------------------------------
+
+    def _route(self, method: str) -> Route:
+        route = self._routes.get(method)
+        if route is None:
+            raise UnknownMethod(f"There is no method {method[:64]!r} here.")
+        return route
+
+    def _counted(self, caller: bytes) -> "_Counted":
+        if self._draining:
+            raise Draining("This worker is stopping; ask another.", retry_after_s=1)
+        if self._in_flight >= MAX_IN_FLIGHT:
+            raise Overloaded("Too many calls are in flight here; try again shortly.", retry_after_s=1)
+        stranger = caller != self._own_key and not self._members.roles(caller)
+        if stranger and self._strangers.get(caller, 0) >= STRANGER_IN_FLIGHT:
+            raise Overloaded("Too many calls of yours are in flight here; try again shortly.", retry_after_s=1)
+        return _Counted(self, caller, stranger)
+
+    async def _admit(
+        self, method: Method[Any, Any], caller: bytes, meta: Meta, remaining_s: float, size_bytes: int
+    ) -> Call:
+        if remaining_s <= 0:
+            raise DeadlineExceeded("The time allowed for this call had passed when it arrived.")
+        roles = self._members.roles(caller)
+        call = Call(caller=caller, roles=roles, meta=meta, deadline=self._clock.monotonic() + remaining_s)
+        access = method.access
+        if access.kind == "members":
+            if not roles & access.roles:
+                raise Forbidden(f"{method.name} may be called by {', '.join(sorted(access.roles))} only.")
+            return call
+        if access.kind == "public":
+            if size_bytes > STRANGER_BYTES and not roles:
+                raise TooLarge("This call is too large without a credential.", limit_bytes=STRANGER_BYTES)
+            return call
+        if self._authenticate is None:
+            raise Forbidden(f"{method.name} cannot be called here.")
+        if not meta.key:
+            raise Unauthenticated("This needs a session token or an API key.")
+        principal = await self._authenticate(meta)
+        if access.kind != "user" and principal.role != "admin":
+            raise Forbidden(f"{method.name} is for administrators.")
+        return replace(call, who=principal)
+
+    async def _run(self, route: Route, request: Any, call: Call) -> Any:
+        timeout = asyncio.timeout(max(0.0, call.deadline - self._clock.monotonic()))
+        try:
+            async with timeout:
+                return await route.handler(request, call)
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise
+            raise DeadlineExceeded(f"{route.method.name} did not end within the time allowed.") from error
+
+
+class _Counted:
+    """Counts one call in and out."""
+
+    __slots__ = ("_caller", "_dispatcher", "_stranger")
+
+    def __init__(self, dispatcher: Dispatcher, caller: bytes, stranger: bool) -> None:
+        self._dispatcher = dispatcher
+        self._caller = caller
+        self._stranger = stranger
+
+    def __enter__(self) -> None:
+        owner = self._dispatcher
+        owner._in_flight += 1
+        owner._idle.clear()
+        if self._stranger:
+            owner._strangers[self._caller] = owner._strangers.get(self._caller, 0) + 1
+
+    def __exit__(self, *_: object) -> None:
+        owner = self._dispatcher
+        owner._in_flight -= 1
+        if not owner._in_flight:
+            owner._idle.set()
+        if self._stranger:
+            left = owner._strangers.pop(self._caller) - 1
+            if left:
+                owner._strangers[self._caller] = left
+
+
+def _remaining_s(meta: Meta) -> float:
+    return MAX_DEADLINE_S if meta.deadline_ms is None else min(meta.deadline_ms / 1000, MAX_DEADLINE_S)
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes | msgspec.Raw, method: str) -> Any:
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{method}: {error}.", param=_path(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{method}: the request is not JSON in UTF-8.") from error
+
+
+def _path(text: str) -> str:
+    """The place in a message of msgspec's, such as "Expected `int`, got `str` - at `$.max_tokens`"."""
+    return text.rpartition("`$.")[2].rstrip("`") if "`$." in text else ""
