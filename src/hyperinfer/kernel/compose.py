@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,9 +141,7 @@ async def _serving(
     part: Part, context: Context[Any], service: Service, dispatcher: Dispatcher, endpoint: Endpoint
 ) -> AsyncIterator[dict[str, str]]:
     """Answer calls, be observable and be found; on leaving be found no more, then drain."""
-    base = BaseMethods(
-        context.wtype, service, dispatcher=dispatcher, registry=context.registry, clock=context.clock
-    )
+    base = BaseMethods(context.wtype, service, dispatcher=dispatcher, registry=context.registry, clock=context.clock)
     dispatcher.serve(service.routes, service.authenticate)
     dispatcher.serve((route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics)), None)
     members = context.members

@@ -153,9 +153,7 @@ def _environment(wtype: str, known: Mapping[str, Any], environ: Mapping[str, str
                 yield name.removeprefix(prefix).lower().replace("__", "."), environ[name], name
 
 
-def _secret_file(
-    path: str, value: Any, known: Mapping[str, Any], origin: str, *, text: bool
-) -> tuple[str, Any, bool]:
+def _secret_file(path: str, value: Any, known: Mapping[str, Any], origin: str, *, text: bool) -> tuple[str, Any, bool]:
     """`api_key_file = F` gives `api_key` the content of F, where `api_key` is a secret."""
     target = path.removesuffix("_file")
     if path in known or target == path or target not in known or not tree.is_secret(known[target]):

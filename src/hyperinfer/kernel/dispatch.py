@@ -132,9 +132,7 @@ class Dispatcher:
         with self._counted(link.remote_key):
             envelope = _decode(_envelope, payload or b"null", method)
             size = len(payload)
-            call = await self._admit(
-                route.method, link.remote_key, envelope.meta, _remaining_s(envelope.meta), size
-            )
+            call = await self._admit(route.method, link.remote_key, envelope.meta, _remaining_s(envelope.meta), size)
             data = payload if envelope.data is msgspec.UNSET else envelope.data
             request = _decode(self._decoders[method], data, method)
             async with self._streams.open(link, method, envelope) as sink:

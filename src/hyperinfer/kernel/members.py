@@ -1,6 +1,5 @@
 """The members of the swarm: a file that the firewall follows. Missing or empty, it admits nobody."""
 
-import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -115,7 +114,7 @@ class Members:
 
     def _look(self) -> tuple[int, int, int] | None:
         try:
-            found = os.stat(self._path)
+            found = self._path.stat()
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino

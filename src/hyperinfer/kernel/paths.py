@@ -1,6 +1,5 @@
 """Where a worker keeps its things, and the lock that keeps a second worker out."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ def locked(paths: Paths) -> Iterator[None]:
     """Make the data folder and hold it for this process; raises `StartError` where another worker holds it."""
     try:
         paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(paths.data, 0o700)
+        paths.data.chmod(0o700)
     except OSError as error:
         raise StartError(f"Cannot use the data folder {paths.data}: {error.strerror}.") from error
     lock = FileLock(paths.data / "lock")

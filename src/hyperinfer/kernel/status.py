@@ -4,7 +4,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import psutil
@@ -56,7 +56,7 @@ class StatusFile:
         self._status = msgspec.structs.replace(self._status, state=state)
         write_atomic(self._path, msgspec.json.format(msgspec.json.encode(self._status), indent=2) + b"\n")
 
-    def __enter__(self) -> "StatusFile":
+    def __enter__(self) -> Self:
         self.say(self._status.state)
         return self
 
