@@ -33,7 +33,7 @@ def run_process(main: Main, *, say: Callable[[str], None]) -> int:
             runner.run(_until_signalled(main))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except Exception as error:  # the edge of the process: nothing leaves it but a sentence
+    except Exception as error:  # noqa: BLE001 - the edge of the process: nothing leaves it but a sentence
         for leaf in leaves(error):
             say(leaf.message if isinstance(leaf, HyperinferError) else _unexpected(leaf))
         if debug():
