@@ -101,11 +101,10 @@ async def test_stopping_lets_an_answer_end_and_accepts_no_more() -> None:
         await go_on.wait()
         await hello(scope, receive, send)
 
-    async with asyncio.TaskGroup() as group:
-        async with serving(slow, Listen(port=0)) as url:
-            answer = group.create_task(talk(url, GET))
-            await began.wait()
-            asyncio.get_running_loop().call_later(0.05, go_on.set)
+    async with asyncio.TaskGroup() as group, serving(slow, Listen(port=0)) as url:
+        answer = group.create_task(talk(url, GET))
+        await began.wait()
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
     assert answer.result().endswith(b"hello")
     with pytest.raises(ConnectionRefusedError):
         await talk(url, GET)
@@ -122,8 +121,7 @@ async def test_stopping_cuts_an_answer_that_does_not_end() -> None:
         finally:
             cut.set()
 
-    async with asyncio.TaskGroup() as group:
-        async with serving(endless, Listen(port=0, drain_s=1.0)) as url:
-            group.create_task(talk(url, GET))
-            await began.wait()
+    async with asyncio.TaskGroup() as group, serving(endless, Listen(port=0, drain_s=1.0)) as url:
+        group.create_task(talk(url, GET))
+        await began.wait()
     assert cut.is_set()
