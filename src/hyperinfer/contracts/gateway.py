@@ -29,6 +29,7 @@ class RegisterReply(Wire, frozen=True):
     account: Account | None = None
     api_key: NewApiKey | None = None
     code: str | None = None
+    retry_after: int | None = None
 
 
 class Login(Wire, frozen=True):
@@ -50,6 +51,7 @@ class LoginReply(Wire, frozen=True):
     expires_in: int | None = None
     account: Account | None = None
     code: str | None = None
+    retry_after: int | None = None
 
 
 class RateLimitInfo(Wire, frozen=True, omit_defaults=False):
@@ -95,6 +97,7 @@ class ProcessPromptReply(Wire, frozen=True):
     message: str | None = None
     retry_after: int | None = None
     rate_limit_info: RateLimitInfo | None = None
+    worker: str | None = None
 
 
 class Infer(Wire, frozen=True):
@@ -104,11 +107,21 @@ class Infer(Wire, frozen=True):
     kind: Kind = "chat"
 
 
+class Head(Wire, frozen=True, omit_defaults=False):
+    """What is known before the answer: who gives it (`worker`, a hex key) and what the request limits leave.
+
+    It is the first chunk of a streamed call; every chunk after it is a raw OpenAI chunk.
+    """
+
+    worker: str
+    rate_limit_info: RateLimitInfo | None = None
+
+
 class Inferred(Wire, frozen=True, omit_defaults=False):
-    """How it ended, and who did it: `worker` is the hex key of the inference worker."""
+    """How it ended."""
 
     processed: Processed
-    worker: str
+    head: Head
 
 
 class GenerateApiKey(Wire, frozen=True):

@@ -1,0 +1,124 @@
+"""The one place where an error becomes an HTTP status and an OpenAI error type and code."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hyperinfer import errors
+from hyperinfer.errors import HyperinferError, InternalError
+
+
+class WrongHttpMethod(errors.BadRequest):
+    """The path is there and takes other HTTP methods; details: `allow`. It never leaves the edge."""
+
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+OPENAI = "invalid_request_error"
+SERVER = "server_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a class of errors is shown: HTTP status, OpenAI's `type` and `code`."""
+
+    status: int
+    type: str
+    code: str | None
+
+
+SHOWN: dict[type[HyperinferError], Shown] = {
+    errors.BadRequest: Shown(400, OPENAI, None),
+    WrongHttpMethod: Shown(405, OPENAI, "method_not_allowed"),
+    errors.Unsupported: Shown(400, OPENAI, "unsupported"),
+    errors.ContextExceeded: Shown(400, OPENAI, "context_length_exceeded"),
+    errors.Unauthenticated: Shown(401, "authentication_error", "invalid_api_key"),
+    errors.Forbidden: Shown(403, "permission_error", "forbidden"),
+    errors.NotFound: Shown(404, OPENAI, "not_found"),
+    errors.ModelNotFound: Shown(404, OPENAI, "model_not_found"),
+    errors.Conflict: Shown(409, OPENAI, "conflict"),
+    errors.TooLarge: Shown(413, OPENAI, "too_large"),
+    errors.RateLimited: Shown(429, "rate_limit_error", "rate_limit_exceeded"),
+    errors.Unavailable: Shown(503, SERVER, "unavailable"),
+    errors.Overloaded: Shown(503, SERVER, "overloaded"),
+    errors.DeadlineExceeded: Shown(504, SERVER, "deadline_exceeded"),
+    errors.BackendFailed: Shown(502, SERVER, "backend_failed"),
+    errors.RemoteError: Shown(502, SERVER, "remote_error"),
+    errors.StreamStalled: Shown(408, OPENAI, "stream_stalled"),
+    errors.HyperinferError: Shown(500, SERVER, "internal_error"),
+}
+"""By class; a class that is not here is shown as its nearest base."""
+
+OUR_FAULT = InternalError("This failed inside hyperinfer; the operator's log says why.")
+"""What a caller sees of an error that is none of ours."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """OpenAI's error object."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(msgspec.Struct, frozen=True):
+    """OpenAI's error reply."""
+
+    error: ErrorBody
+
+
+def shown(error: HyperinferError) -> Shown:
+    """How an error is shown."""
+    return next(SHOWN[kind] for kind in type(error).__mro__ if kind in SHOWN)
+
+
+def status_of(error: HyperinferError) -> int:
+    """The HTTP status of an error."""
+    return shown(error).status
+
+
+def body_of(error: HyperinferError) -> bytes:
+    """The error in OpenAI's shape, as JSON."""
+    look = shown(error)
+    param = error.details.get("param")
+    body = ErrorBody(
+        message=error.message, type=look.type, param=param if isinstance(param, str) and param else None, code=look.code
+    )
+    return _encoder.encode(ErrorEnvelope(body))
+
+
+def headers_of(error: HyperinferError) -> RawHeaders:
+    """What a client needs beside the body: when to come again, what is allowed, how to authenticate."""
+    headers: RawHeaders = []
+    retry_after_s = error.details.get("retry_after_s")
+    if isinstance(retry_after_s, int | float):
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))))
+    if isinstance(error, errors.RateLimited):
+        headers += _limit_headers(error.details)
+    if isinstance(error, errors.Unauthenticated):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, WrongHttpMethod):
+        headers.append((b"allow", str(error.details["allow"]).encode()))
+    return headers
+
+
+def limit_headers(limit: int, remaining: int, reset_s: int) -> RawHeaders:
+    """OpenAI's names for how a request limit stands; `reset_s` is when one more request fits."""
+    return [
+        (b"x-ratelimit-limit-requests", b"%d" % limit),
+        (b"x-ratelimit-remaining-requests", b"%d" % remaining),
+        (b"x-ratelimit-reset-requests", b"%ds" % reset_s),
+    ]
+
+
+def _limit_headers(details: dict[str, Any]) -> RawHeaders:
+    limit, remaining = details.get("max_requests"), details.get("remaining_requests")
+    reset_s = details.get("next_reset_in_seconds")
+    if isinstance(limit, int) and isinstance(remaining, int) and isinstance(reset_s, int):
+        return limit_headers(limit, remaining, reset_s)
+    return []

@@ -1,0 +1,131 @@
+"""What stands before every route: who may ask (Host, Origin), how much (body size), and errors that always look alike."""
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hyperinfer.edge.errors import OUR_FAULT, body_of, headers_of, status_of
+from hyperinfer.edge.request import HEAD, ClientGone, RequestHead, read_head, too_large
+from hyperinfer.errors import Forbidden, HyperinferError
+
+log = structlog.get_logger(__name__)
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+WILDCARDS = frozenset({"", "0.0.0.0", "::"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard:
+    """Refuses what must not reach a route, and turns every error into an answer in OpenAI's shape.
+
+    `host` is the address that the server is bound to, `hosts` further names for it, `origins` further pages that may
+    send state-changing requests. Bound to a wildcard, any address in digits is accepted as `Host`: a page that rebinds
+    DNS to reach us always comes with its own name.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, host: str, hosts: Sequence[str], origins: Sequence[str], max_body_bytes: int
+    ) -> None:
+        self._app = app
+        self._hosts = LOOPBACK | {_plain(name) for name in (host, *hosts)} - WILDCARDS
+        self._any_address = host in WILDCARDS
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
+        self._max_body_bytes = max_body_bytes
+        self._known: dict[str, None] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        answer = _Answer(send)
+        try:
+            head = read_head(scope)
+            scope[HEAD] = head
+            answer.request_id = head.request_id.encode()
+            self._check(scope["method"], head)
+            await self._app(scope, receive, answer.send)
+        except ClientGone:
+            return
+        except HyperinferError as error:
+            await answer.fail(error)
+        except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
+            log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
+            await answer.fail(OUR_FAULT)
+
+    def _check(self, method: str, head: RequestHead) -> None:
+        if head.host not in self._known:
+            self._check_host(head.host)
+        if head.origin is not None and method not in SAFE_METHODS:
+            self._check_origin(head.origin.lower(), head.host.lower())
+        if head.content_length is not None and head.content_length > self._max_body_bytes:
+            raise too_large(self._max_body_bytes)
+
+    def _check_host(self, host: str) -> None:
+        name = _name_of(host)
+        if name not in self._hosts and not (self._any_address and _is_address(name)):
+            raise Forbidden(
+                f"This server does not answer to the host name {host[:100]!r}. An operator can add it to http.hosts."
+            )
+        if len(self._known) < 64:
+            self._known[host] = None
+
+    def _check_origin(self, origin: str, host: str) -> None:
+        if origin in self._origins or origin in (f"http://{host}", f"https://{host}"):
+            return
+        raise Forbidden(
+            f"Pages of {origin[:100]!r} may not send requests here. An operator can add the origin to http.origins."
+        )
+
+
+class _Answer:
+    """The answer to one request: stamps the request id on it, and knows whether it has begun."""
+
+    __slots__ = ("_send", "_started", "request_id")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = False
+        self.request_id = b""
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on."""
+        if not self._started and message["type"] == "http.response.start":
+            self._started = True
+            if self.request_id:
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
+        await self._send(message)
+
+    async def fail(self, error: HyperinferError) -> None:
+        """Answer with an error; if an answer has begun it is broken off, which the server does by itself."""
+        if self._started:
+            return
+        body = body_of(error)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
+        status = status_of(error)
+        if status in (408, 413):  # what is left of the body is not worth reading
+            headers.append((b"connection", b"close"))
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def _plain(name: str) -> str:
+    return name.strip().strip("[]").lower()
+
+
+def _name_of(host: str) -> str:
+    """The name in a `Host` header, without its port; empty if it makes no sense."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""The OpenAI API: chat completions, whole and streamed, and the list of models."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from hyperinfer.contracts.gateway import LIST_MODELS, PROCESS_INFERENCE, Head, Infer, PublicModel
+from hyperinfer.contracts.method import Meta, Nothing
+from hyperinfer.edge.errors import body_of
+from hyperinfer.edge.request import decode, head_of, read_body, watch
+from hyperinfer.edge.responses import head_headers, json_response
+from hyperinfer.errors import HyperinferError, ModelNotFound, StreamStalled
+from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.tasks import background
+
+WRITE_TIMEOUT_S = 60.0
+"""How long a client may read nothing of a stream before it is given up."""
+DONE = b"data: [DONE]\n\n"
+
+
+class StreamWanted(msgspec.Struct, frozen=True):
+    """All that the edge itself has to know of a request."""
+
+    stream: bool | None = None
+
+
+_wanted = msgspec.json.Decoder(StreamWanted)
+_head = msgspec.json.Decoder(Head)
+
+
+class ChatCompletions:
+    """`POST /v1/chat/completions` as a bare ASGI endpoint: bytes in, bytes out, nothing encoded twice."""
+
+    def __init__(self, gateway: Caller, *, limit_bytes: int, timeout_s: float) -> None:
+        self._gateway = gateway
+        self._limit_bytes = limit_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; the client's hanging up cancels it, streamed or not."""
+        head = head_of(scope)
+        meta = head.authenticated_meta
+        body = await read_body(receive, limit_bytes=self._limit_bytes)
+        request = Infer(body=msgspec.Raw(body))
+        if decode(_wanted, body).stream:
+            await self._stream(request, meta, receive, send)
+        else:
+            await self._whole(request, meta, receive, send)
+
+    async def _whole(self, request: Infer, meta: Meta, receive: Receive, send: Send) -> None:
+        async with background(watch(receive), name="client"):
+            reply = await self._gateway.call(PROCESS_INFERENCE, request, meta=meta, timeout_s=self._timeout_s)
+        body = bytes(reply.processed.completion)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *head_headers(reply.head),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, request: Infer, meta: Meta, receive: Receive, send: Send) -> None:
+        events = EventStream(send)
+        try:
+            async with background(watch(receive), name="client"):
+                await self._gateway.call(
+                    PROCESS_INFERENCE, request, meta=meta, timeout_s=self._timeout_s, sink=events.push
+                )
+                await events.end()
+        except HyperinferError as error:
+            await events.fail(error)
+
+
+class EventStream:
+    """Server-sent events of one answer; status and headers go with the first chunk, so that a refusal still can."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = False
+
+    async def push(self, chunks: Sequence[bytes]) -> None:
+        """Send chunks as one message; the very first chunk is the `Head`.
+
+        Raises `StreamStalled` if the client takes nothing for too long.
+        """
+        if not self._started:
+            await self._start(_head.decode(chunks[0]))
+            chunks = chunks[1:]
+        if chunks:
+            await self._write(b"data: " + b"\n\ndata: ".join(chunks) + b"\n\n", more=True)
+
+    async def end(self) -> None:
+        """Say that the answer is whole."""
+        await self._write(DONE, more=False)
+
+    async def fail(self, error: HyperinferError) -> None:
+        """Say that the answer is broken off, and why. Before the first chunk it is the request that fails."""
+        if not self._started:
+            raise error
+        if not isinstance(error, StreamStalled):
+            await self._write(b"data: " + body_of(error) + b"\n\n", more=False)
+
+    async def _start(self, head: Head) -> None:
+        self._started = True
+        headers = [
+            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"cache-control", b"no-cache"),
+            (b"x-accel-buffering", b"no"),
+            *head_headers(head),
+        ]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _write(self, body: bytes, *, more: bool) -> None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        except TimeoutError as error:
+            raise StreamStalled("The client took nothing of the stream for too long.") from error
+
+
+class ModelRoutes:
+    """`GET /v1/models` and `GET /v1/models/{id}`."""
+
+    def __init__(self, gateway: Caller) -> None:
+        self._gateway = gateway
+
+    def routes(self) -> list[Route]:
+        """The routes."""
+        return [
+            Route("/v1/models", self.list, methods=["GET"]),
+            Route("/v1/models/{id:path}", self.get, methods=["GET"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Every model that the swarm serves now."""
+        return json_response({"object": "list", "data": [_model(model) for model in await self._models(request)]})
+
+    async def get(self, request: Request) -> Response:
+        """One model."""
+        wanted = request.path_params["id"]
+        models = await self._models(request)
+        for model in models:
+            if model.id == wanted:
+                return json_response(_model(model))
+        raise ModelNotFound(f"No worker of this swarm has the model {wanted[:200]!r}.", model=wanted[:200])
+
+    async def _models(self, request: Request) -> Sequence[PublicModel]:
+        meta = head_of(request.scope).authenticated_meta
+        return (await self._gateway.call(LIST_MODELS, Nothing(), meta=meta)).models
+
+
+def _model(model: PublicModel) -> dict[str, object]:
+    return {"id": model.id, "object": "model", "created": model.created, "owned_by": "hyperinfer"}

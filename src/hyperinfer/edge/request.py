@@ -1,0 +1,169 @@
+"""What every route needs of a request: its head read once, its body within bounds, and whether the client is there."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from hyperinfer.contracts.method import Meta
+from hyperinfer.errors import BadRequest, DeadlineExceeded, TooLarge, Unauthenticated
+
+T = TypeVar("T")
+
+BODY_TIMEOUT_S = 60.0
+"""How long a client may take to send a body."""
+MAX_KEY_CHARS = 8192
+MAX_REQUEST_ID_CHARS = 128
+HEAD = "hyperinfer.head"
+
+
+class ClientGone(Exception):
+    """The client hung up; nobody is left to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours."""
+
+    host: str
+    origin: str | None
+    content_length: int | None
+    key: str | None
+    request_id: str
+    remote: str | None
+
+    @property
+    def meta(self) -> Meta:
+        """What goes with each call that this request leads to."""
+        return Meta(key=self.key, request_id=self.request_id, remote=self.remote)
+
+    @property
+    def authenticated_meta(self) -> Meta:
+        """The same, where a credential must be there. Raises `Unauthenticated`."""
+        if not self.key:
+            raise Unauthenticated(
+                "This needs a key: send `Authorization: Bearer KEY` or `X-API-Key: KEY` with an API key or session token."
+            )
+        return self.meta
+
+
+def read_head(scope: Scope) -> RequestHead:
+    """Read the headers once. Raises `BadRequest` for a content length that is no number."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _WANTED:
+            found.setdefault(name, value)
+    length = found.get(b"content-length")
+    if length is not None and not length.isdigit():
+        raise BadRequest("The Content-Length header must be a whole number of bytes.")
+    client = scope.get("client")
+    origin = found.get(b"origin")
+    return RequestHead(
+        host=found.get(b"host", b"").decode("latin-1"),
+        origin=origin.decode("latin-1") if origin is not None else None,
+        content_length=int(length) if length is not None else None,
+        key=_key(found),
+        request_id=_request_id(found.get(b"x-request-id")),
+        remote=client[0] if client else None,
+    )
+
+
+def head_of(scope: Scope) -> RequestHead:
+    """The head that the guard has read."""
+    head: RequestHead = scope[HEAD]
+    return head
+
+
+async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
+    """The whole body, of which no more than the limit is ever held.
+
+    Raises `TooLarge`, `DeadlineExceeded`, and `ClientGone` if the client hangs up first.
+    """
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return _within(body, limit_bytes)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_rest(receive, body, limit_bytes)
+    except TimeoutError as error:
+        raise DeadlineExceeded("The body did not arrive in time.") from error
+
+
+async def read_json(receive: Receive, kind: type[T], *, limit_bytes: int) -> T:
+    """The body as a Struct; an empty body is an empty object. Raises `BadRequest` naming the field."""
+    return decode(msgspec.json.Decoder(kind), await read_body(receive, limit_bytes=limit_bytes) or b"{}")
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
+    """JSON as a Struct. Raises `BadRequest` with the field in `param`, in a sentence that says what is wrong."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        param = path.rstrip("`").lstrip(".")
+        raise BadRequest(f"{param}: {text}." if param else f"The body is wrong: {text}.", param=param) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+
+
+async def watch(receive: Receive) -> None:
+    """Wait for the client to hang up, then raise `ClientGone`. The body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone
+
+
+async def _read_rest(receive: Receive, body: bytes, limit_bytes: int) -> bytes:
+    parts = [_within(body, limit_bytes)]
+    size = len(body)
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise too_large(limit_bytes)
+        parts.append(part)
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def too_large(limit_bytes: int) -> TooLarge:
+    """The error for a body above the limit."""
+    return TooLarge(
+        f"The body is larger than {limit_bytes // 1024} KiB, the most accepted here.", limit_bytes=limit_bytes
+    )
+
+
+def _within(body: bytes, limit_bytes: int) -> bytes:
+    if len(body) > limit_bytes:
+        raise too_large(limit_bytes)
+    return body
+
+
+def _key(found: dict[bytes, bytes]) -> str | None:
+    value = found.get(b"authorization")
+    if value is not None and value[:7].lower() == b"bearer ":
+        value = value[7:]
+    elif b"x-api-key" in found:
+        value = found[b"x-api-key"]
+    else:
+        return None
+    return value.strip().decode("latin-1")[:MAX_KEY_CHARS] or None
+
+
+def _request_id(given: bytes | None) -> str:
+    if given and len(given) <= MAX_REQUEST_ID_CHARS and given.isascii() and given.decode().isprintable():
+        return given.decode()
+    return f"req_{secrets.token_hex(12)}"
+
+
+_WANTED = frozenset({b"host", b"origin", b"content-length", b"authorization", b"x-api-key", b"x-request-id"})

@@ -1,0 +1,171 @@
+"""Chat completions over HTTP: whole, streamed, broken off, and given up by the client."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from hyperinfer.contracts.gateway import Head, Inferred, PublicModel, PublicModels, RateLimitInfo
+from hyperinfer.contracts.inference import Processed, Usage
+from hyperinfer.contracts.method import Meta
+from hyperinfer.edge import openai
+from hyperinfer.errors import BackendFailed, BadRequest, Draining, ModelNotFound, Overloaded, RateLimited
+from hyperinfer.kernel.calls import Send
+from hyperinfer.testing.gateway import FakeGateway, always
+
+from .conftest import Serve
+
+KEY = {"Authorization": "Bearer hi_key"}
+HEAD = Head(worker="ab" * 32, rate_limit_info=RateLimitInfo(7, 10, 12, 1))
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def inferred(completion: bytes = b"null") -> Inferred:
+    processed = Processed(usage=Usage(3, 2), finish_reason="stop", model="m", completion=msgspec.Raw(completion))
+    return Inferred(processed=processed, head=HEAD)
+
+
+def streaming(*batches: list[bytes], then: Exception | None = None) -> Any:
+    async def answer(request: Any, meta: Meta, sink: Send | None) -> Inferred:
+        assert sink is not None
+        await sink([msgspec.json.encode(HEAD)])
+        for batch in batches:
+            await sink(batch)
+        if then:
+            raise then
+        return inferred()
+
+    return answer
+
+
+async def test_a_whole_answer_is_passed_on_byte_for_byte(serve: Serve) -> None:
+    completion = b'{"id":"chatcmpl-1",  "choices":[]}'
+    gateway = FakeGateway(processInferenceRequest=always(inferred(completion)))
+    client = await serve(gateway)
+    sent = json.dumps(BODY).encode()
+    async with client.post("/v1/chat/completions", data=sent, headers=KEY | {"X-Request-Id": "mine"}) as reply:
+        assert reply.status == 200
+        assert reply.content_type == "application/json"
+        assert await reply.read() == completion
+        assert reply.headers["x-request-id"] == "mine"
+        assert reply.headers["x-hyperinfer-worker"] == "abababababab"
+        assert reply.headers["x-ratelimit-limit-requests"] == "10"
+        assert reply.headers["x-ratelimit-remaining-requests"] == "7"
+        assert reply.headers["x-ratelimit-reset-requests"] == "12s"
+    [(_, request, meta)] = gateway.calls
+    assert bytes(request.body) == sent
+    assert meta == Meta(key="hi_key", request_id="mine", remote="127.0.0.1")
+
+
+async def test_a_streamed_answer_is_passed_on_as_events(serve: Serve) -> None:
+    client = await serve(FakeGateway(processInferenceRequest=streaming([b'{"a":1}', b'{"b":2}'], [b'{"c":3}'])))
+    async with client.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=KEY) as reply:
+        assert reply.status == 200
+        assert reply.content_type == "text/event-stream"
+        assert reply.headers["x-hyperinfer-worker"] == "abababababab"
+        assert await reply.text() == 'data: {"a":1}\n\ndata: {"b":2}\n\ndata: {"c":3}\n\ndata: [DONE]\n\n'
+
+
+async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_its_end_mark(serve: Serve) -> None:
+    broken = streaming([b'{"a":1}'], then=BackendFailed("The model broke off."))
+    client = await serve(FakeGateway(processInferenceRequest=broken))
+    async with client.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=KEY) as reply:
+        events = (await reply.text()).split("\n\n")
+    assert json.loads(events[1].removeprefix("data: "))["error"]["message"] == "The model broke off."
+    assert "[DONE]" not in "".join(events)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status", "code", "headers"),
+    [
+        (ModelNotFound("No such model."), 404, "model_not_found", {}),
+        (BadRequest("No.", param="temperature"), 400, None, {}),
+        (Overloaded("Full.", retry_after_s=0.2), 503, "overloaded", {"retry-after": "1"}),
+        (Draining("Stopping."), 503, "unavailable", {}),
+        (
+            RateLimited("Enough.", retry_after_s=11.2, max_requests=10, remaining_requests=0, next_reset_in_seconds=12),
+            429,
+            "rate_limit_exceeded",
+            {"retry-after": "12", "x-ratelimit-remaining-requests": "0"},
+        ),
+    ],
+)
+async def test_a_refusal_has_its_status_also_where_a_stream_was_asked_for(
+    serve: Serve, stream: bool, error: Exception, status: int, code: str | None, headers: dict[str, str]
+) -> None:
+    client = await serve(FakeGateway(processInferenceRequest=always(error)))
+    async with client.post("/v1/chat/completions", json=BODY | {"stream": stream}, headers=KEY) as reply:
+        assert reply.status == status
+        body = (await reply.json())["error"]
+        assert body["message"] == str(error)
+        assert body["code"] == code
+        assert headers.items() <= {name.lower(): value for name, value in reply.headers.items()}.items()
+        assert reply.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_hanging_up_cancels_the_call(serve: Serve, stream: bool) -> None:
+    began, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: Any, meta: Meta, sink: Send | None) -> Inferred:
+        try:
+            if sink:
+                await sink([msgspec.json.encode(HEAD), b'{"a":1}'])
+            began.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+        return inferred()
+
+    client = await serve(FakeGateway(processInferenceRequest=answer))
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        asking = group.create_task(_ask_and_wait(client, BODY | {"stream": stream}))
+        await began.wait()
+        asking.cancel()
+        await cancelled.wait()
+
+
+async def _ask_and_wait(client: Any, body: dict[str, Any]) -> None:
+    async with client.post("/v1/chat/completions", json=body, headers=KEY) as reply:
+        await reply.read()
+
+
+async def test_a_reader_that_stalls_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai, "WRITE_TIMEOUT_S", 0.1)
+    ended = asyncio.Event()
+    chunk = b'{"a":"' + b"x" * 100_000 + b'"}'
+
+    async def answer(request: Any, meta: Meta, sink: Send | None) -> Inferred:
+        assert sink is not None
+        try:
+            await sink([msgspec.json.encode(HEAD)])
+            while True:
+                await sink([chunk])
+        finally:
+            ended.set()
+
+    client = await serve(FakeGateway(processInferenceRequest=answer))
+    async with asyncio.timeout(10), client.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=KEY):
+        await ended.wait()
+
+
+async def test_models_are_listed_and_found_by_name(serve: Serve) -> None:
+    models = PublicModels(
+        models=tuple(
+            PublicModel(id=name, created=1, workers=1, slots=1, busy=0, context_tokens=1) for name in ("a", "o/b")
+        )
+    )
+    client = await serve(FakeGateway(listModels=always(models)))
+    async with client.get("/v1/models", headers=KEY) as reply:
+        body = await reply.json()
+    assert body["object"] == "list"
+    assert body["data"][1] == {"id": "o/b", "object": "model", "created": 1, "owned_by": "hyperinfer"}
+    async with client.get("/v1/models/o/b", headers=KEY) as reply:
+        assert (await reply.json())["id"] == "o/b"
+    async with client.get("/v1/models/c", headers=KEY) as reply:
+        assert reply.status == 404
+        assert (await reply.json())["error"]["code"] == "model_not_found"
