@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import structlog
 import uvicorn
@@ -17,24 +16,66 @@ log = structlog.get_logger(__name__)
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept; longer than proxies and clients keep theirs, so that they close first."""
+POLL_S = 0.01
+"""How often a stopping server looks whether it is idle."""
+CUT_S = 1.0
+"""How long what has been cancelled may take to end."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it listens, and leaves signals to the process."""
+    """uvicorn's server with a start and an end that can be waited for; signals are left to the process."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._drain_s = drain_s
+
+    def stop(self) -> None:
+        """Begin the end."""
+        self._stopping.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
         await super().startup(sockets)
         self.listening.set()
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+    async def main_loop(self) -> None:
+        """Keep the date header right until told to stop."""
+        while not self._stopping.is_set():
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, let answers under way end within the deadline, cut the rest."""
+        for server in self.servers:
+            server.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        if not await self._until_idle(self._drain_s):
+            log.warning("answers_cut", count=len(state.tasks))
+            for task in list(state.tasks):
+                task.cancel()
+            for connection in list(state.connections):
+                connection.transport.abort()
+            await self._until_idle(CUT_S)
+
+    async def _until_idle(self, timeout_s: float) -> bool:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while self.server_state.connections or self.server_state.tasks:
+            if loop.time() >= deadline:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
 
 
 @contextlib.asynccontextmanager
@@ -48,16 +89,15 @@ async def serving(app: ASGIApp, listen: Listen) -> AsyncIterator[str]:
     url = url_of(sock)
     if listen.port is None and sock.getsockname()[1] != listen.first_port:
         log.warning("port_taken", wanted=listen.first_port, url=url, setting=listen.setting)
-    server = _Server(_config(app, listen))
+    server = _Server(_config(app, listen), drain_s=listen.drain_s)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(server.serve([sock]), name=f"http {url}")
         await server.listening.wait()
         try:
             yield url
         finally:
-            server.should_exit = True
+            server.stop()
             await asyncio.wait([running])
-            await _end(server)
 
 
 def _config(app: ASGIApp, listen: Listen) -> uvicorn.Config:
@@ -75,16 +115,4 @@ def _config(app: ASGIApp, listen: Listen) -> uvicorn.Config:
         backlog=BACKLOG,
         limit_concurrency=listen.max_connections,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=max(1, round(listen.drain_s)),
     )
-
-
-async def _end(server: uvicorn.Server) -> None:
-    """Wait for what uvicorn has cancelled, and cut what is still connected."""
-    tasks: list[asyncio.Task[Any]] = list(server.server_state.tasks)
-    if tasks:
-        log.warning("answers_cut", count=len(tasks))
-        await asyncio.wait(tasks, timeout=1.0)
-    for connection in list(server.server_state.connections):
-        if connection.transport is not None:
-            connection.transport.abort()
