@@ -150,6 +150,12 @@ class BackendFailed(HyperinferError):
     retryable = True
 
 
+class Cancelled(HyperinferError):
+    """The caller cancelled the call; nobody waits for this reply."""
+
+    code = "CANCELLED"
+
+
 class StreamStalled(HyperinferError):
     """A reader granted no credit for longer than the configured time."""
 

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from hyperinfer.contracts.common import HEALTH, METRICS, PING
 from hyperinfer.errors import ConfigError, HyperinferError
 from hyperinfer.facilities.clock import Clock, SystemClock
-from hyperinfer.facilities.net import Admission, Endpoint, Net
+from hyperinfer.facilities.net import Admission, Endpoint, Identity, Net
 from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
@@ -101,8 +101,8 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
             _opened(net, identity) as endpoint,
             Peers(endpoint, clock=clock, settings=part.settings.net) as peers,
         ):
-            streams = Streams(clock=clock, stall_timeout_s=part.settings.net.stall_timeout_s)
-            dispatcher = Dispatcher(members=members, clock=clock, streams=streams, own_key=identity.public_key)
+            running_calls = Streams(stall_timeout_s=part.settings.net.stall_timeout_s)
+            dispatcher = Dispatcher(members=members, clock=clock, running=running_calls, own_key=identity.public_key)
             own = LocalCaller(dispatcher, identity.public_key)
 
             def service(name: str) -> Caller:
@@ -183,7 +183,7 @@ async def _follow_members(endpoint: Endpoint, members: Members, admission: Calla
 
 
 @asynccontextmanager
-async def _opened(net: Net, identity: identities.Identity) -> AsyncIterator[Endpoint]:
+async def _opened(net: Net, identity: Identity) -> AsyncIterator[Endpoint]:
     endpoint = await net.open(identity)
     try:
         yield endpoint

@@ -26,7 +26,7 @@ from hyperinfer.facilities.net import Link
 from hyperinfer.facilities.net.streams import Streams
 from hyperinfer.kernel.calls import Authenticate, Call, Route, Send
 from hyperinfer.kernel.members import Members
-from hyperinfer.protocol import rpc_errors
+from hyperinfer.protocol import rpc_errors, streams
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +44,10 @@ _encoder = msgspec.json.Encoder()
 class Dispatcher:
     """Answers the calls of one worker, from peers (`Inbound`) and from inside its own process (`dispatch`)."""
 
-    def __init__(self, *, members: Members, clock: Clock, streams: Streams, own_key: bytes) -> None:
+    def __init__(self, *, members: Members, clock: Clock, running: Streams, own_key: bytes) -> None:
         self._members = members
         self._clock = clock
-        self._streams = streams
+        self._streams = running
         self._own_key = own_key
         self._routes: dict[str, Route] = {}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
@@ -60,8 +60,10 @@ class Dispatcher:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Every name that is answered."""
-        return tuple(self._routes)
+        """Every name that calls and events may have."""
+        events = [name + streams.CANCEL for name in self._routes]
+        events += [name + streams.MORE for name, route in self._routes.items() if route.method.streams]
+        return (*self._routes, *events)
 
     @property
     def draining(self) -> bool:
@@ -124,8 +126,7 @@ class Dispatcher:
         """A peer has connected."""
 
     def on_close(self, link: Link) -> None:
-        """A peer has gone: what it asked for stops."""
-        self._streams.on_close(link)
+        """A peer has gone; the net cancels what it asked for."""
 
     async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
         route = self._route(method)
@@ -136,7 +137,7 @@ class Dispatcher:
             data = payload if envelope.data is msgspec.UNSET else envelope.data
             request = _decode(self._decoders[method], data, method)
             async with self._streams.open(link, method, envelope) as sink:
-                if envelope.stream and route.method.streams:
+                if sink is not None and route.method.streams:
                     call = replace(call, send=sink.send)
                 return await self._run(route, request, call)
 
