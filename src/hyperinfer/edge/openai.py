@@ -15,8 +15,8 @@ from hyperinfer.edge.errors import body_of
 from hyperinfer.edge.request import decode, head_of, read_body, watch
 from hyperinfer.edge.responses import head_headers, json_response
 from hyperinfer.errors import HyperinferError, ModelNotFound, StreamStalled
+from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
-from hyperinfer.kernel.tasks import background
 
 WRITE_TIMEOUT_S = 60.0
 """How long a client may read nothing of a stream before it is given up."""

@@ -10,8 +10,8 @@ from hyperinfer.contracts.method import Nothing
 from hyperinfer.edge.request import head_of, read_json, watch
 from hyperinfer.edge.responses import head_headers, json_response, snake
 from hyperinfer.errors import InternalError, RateLimited, from_code
+from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
-from hyperinfer.kernel.tasks import background
 
 
 class NewAccount(msgspec.Struct, frozen=True):

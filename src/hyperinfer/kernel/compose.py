@@ -17,6 +17,7 @@ from hyperinfer.facilities.net import Admission, Endpoint, Identity, Net
 from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
+from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel import identity as identities
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.base_methods import BaseMethods
@@ -29,7 +30,6 @@ from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.status import StatusFile
-from hyperinfer.kernel.tasks import background
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 
 log = structlog.get_logger(__name__)

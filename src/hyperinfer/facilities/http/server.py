@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from hyperinfer.facilities.http.listen import BACKLOG, Listen, bind, url_of
 from hyperinfer.facilities.http.protocol import BoundedProtocol
+from hyperinfer.facilities.tasks import unwrapped
 
 log = structlog.get_logger(__name__)
 
@@ -90,14 +91,15 @@ async def serving(app: ASGIApp, listen: Listen) -> AsyncIterator[str]:
     if listen.port is None and sock.getsockname()[1] != listen.first_port:
         log.warning("port_taken", wanted=listen.first_port, url=url, setting=listen.setting)
     server = _Server(_config(app, listen), drain_s=listen.drain_s)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(server.serve([sock]), name=f"http {url}")
-        await server.listening.wait()
-        try:
-            yield url
-        finally:
-            server.stop()
-            await asyncio.wait([running])
+    with unwrapped():
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(server.serve([sock]), name=f"http {url}")
+            await server.listening.wait()
+            try:
+                yield url
+            finally:
+                server.stop()
+                await asyncio.wait([running])
 
 
 def _config(app: ASGIApp, listen: Listen) -> uvicorn.Config:
