@@ -1,0 +1,1 @@
+"""The gateway: the only way in. Authenticate, limit, choose a worker, forward, count."""

@@ -1,0 +1,53 @@
+"""The gateway's settings. Times in seconds."""
+
+from typing import Literal
+
+from hyperinfer.kernel.settings import HttpSettings, Settings, WorkerSettings
+
+
+class LimitSettings(Settings, frozen=True):
+    """Requests that a user may make, by tier; null means no limit. The tier `unlimited` has none.
+
+    A tier that is not named here is limited as `default`. `max_logged` bounds the admissions remembered in all (about
+    40 bytes each); beyond it requests are refused.
+    """
+
+    default_per_minute: int | None = 10
+    default_per_hour: int | None = 100
+    premium_per_minute: int | None = None
+    premium_per_hour: int | None = 1000
+    max_logged: int = 1_000_000
+
+
+class RegistrationSettings(Settings, frozen=True):
+    """Who may make an account: over HTTP (`auto`: open while the server is bound to loopback), and over the swarm."""
+
+    http: Literal["auto", "open", "closed"] = "auto"
+    swarm: Literal["open", "closed"] = "closed"
+
+
+class StrangerSettings(Settings, frozen=True):
+    """How often registering, logging in and asking whose a credential is may be tried, in a minute."""
+
+    per_host_per_minute: int = 60
+    total_per_minute: int = 1200
+
+
+class GatewaySettings(WorkerSettings, frozen=True):
+    """What a gateway can be told.
+
+    `default_model` answers requests that name no model; empty means the one with the most slots. `retries` is how many
+    further workers a request may be given to before its first token. `worker_wait_s` is how long a request waits for a
+    worker to come back when none is there. `auth_grace_s` is how long a credential that was valid stays so while auth
+    cannot be reached.
+    """
+
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    strangers: StrangerSettings = StrangerSettings()
+    default_model: str = ""
+    request_timeout_s: float = 600.0
+    retries: int = 2
+    worker_wait_s: float = 2.0
+    auth_grace_s: float = 3600.0

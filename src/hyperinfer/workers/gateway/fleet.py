@@ -1,0 +1,239 @@
+"""The inference workers that this gateway knows: found by topic, trusted by role, and watched for what they report."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from hyperinfer.contracts.inference import WATCH_STATUS, ModelStatus, WorkerStatus
+from hyperinfer.contracts.method import Nothing
+from hyperinfer.errors import HyperinferError, RemoteError
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.members import Members
+from hyperinfer.protocol.breaker import Breaker
+from hyperinfer.protocol.routing import LoadEstimate
+
+ROLE = "inference"
+LOOK_EVERY_S = 3.0
+LOOK_EVERY_ALONE_S = 0.5
+"""While no worker is live, so that a gateway that starts first is ready soon after."""
+FIRST_REPORT_S = 15.0
+"""How long connecting and the first report may take."""
+SILENCE_S = 5.0
+"""A worker reports every second; one that is silent for so long counts as lost."""
+WATCH_S = 3000.0
+"""How long one watch lasts before it is made anew; a call may last an hour at most."""
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 4.0
+FORGET_S = 600.0
+"""How long a lost worker that is announced no more is remembered."""
+MAX_WORKERS = 512
+MAX_MODELS = 256
+"""Workers watched, and models taken note of for each, at most."""
+
+READY = "ready"
+
+_status = msgspec.json.Decoder(WorkerStatus)
+
+
+class Offer:
+    """One model at one worker: what it reports, how loaded it is, and whether it has been failing."""
+
+    __slots__ = ("breaker", "load_estimate", "status", "worker")
+
+    def __init__(self, worker: "Worker", status: ModelStatus) -> None:
+        self.worker = worker
+        self.status = status
+        self.load_estimate = LoadEstimate()
+        self.breaker = Breaker()
+
+    @property
+    def load(self) -> float:
+        """Requests for each slot."""
+        return self.load_estimate.load
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker would take a request for it now."""
+        return self.worker.live and not self.worker.draining and self.status.state == READY
+
+    def report(self, status: ModelStatus) -> None:
+        """Take what the worker has said of it."""
+        self.status = status
+        self.load_estimate.reported(slots=status.slots, busy=status.busy, queued=status.queued)
+
+
+class Worker:
+    """One inference worker. `live` as long as it reports; a lost one is remembered with what it had."""
+
+    __slots__ = ("caller", "draining", "hex", "key", "live", "lost_at", "name", "offers")
+
+    def __init__(self, key: bytes, *, name: str, caller: Caller, now: float) -> None:
+        self.key = key
+        self.hex = key.hex()
+        self.caller = caller
+        self.name = name
+        self.offers: dict[str, Offer] = {}
+        self.live = False
+        self.draining = False
+        self.lost_at = now
+
+    @property
+    def state(self) -> str:
+        """`ready`, `draining` or `lost`."""
+        return "draining" if self.live and self.draining else READY if self.live else "lost"
+
+    def report(self, status: WorkerStatus) -> None:
+        """Take what the worker says of itself."""
+        told = {model.name: model for model in status.models[:MAX_MODELS]}
+        for name in self.offers.keys() - told.keys():
+            del self.offers[name]
+        for name, model in told.items():
+            offer = self.offers.get(name)
+            if offer is None:
+                offer = self.offers[name] = Offer(self, model)
+            offer.report(model)
+        self.draining = status.draining
+        self.live = True
+
+
+class Fleet:
+    """Every inference worker that this gateway knows, as they are now. `run` keeps it so."""
+
+    def __init__(
+        self,
+        *,
+        look: Callable[[], Awaitable[Sequence[bytes]]],
+        peer: Callable[[bytes], Caller],
+        members: Members,
+        clock: Clock,
+    ) -> None:
+        self._look = look
+        self._peer = peer
+        self._members = members
+        self._clock = clock
+        self._log = structlog.get_logger(__name__)
+        self._workers: dict[bytes, Worker] = {}
+        self._watches: dict[bytes, asyncio.Task[None]] = {}
+        self._offers: dict[str, list[Offer]] = {}
+        self._changed = asyncio.Event()
+        self._members_changed = asyncio.Event()
+        members.on_change(self._members_changed.set)
+
+    @property
+    def workers(self) -> Sequence[Worker]:
+        """Every worker, lost ones included."""
+        return tuple(self._workers.values())
+
+    @property
+    def offers(self) -> dict[str, list[Offer]]:
+        """What every worker has, by model, lost ones included."""
+        return self._offers
+
+    @property
+    def any_live(self) -> bool:
+        """Whether some worker reports."""
+        return any(worker.live for worker in self._workers.values())
+
+    async def changed(self) -> None:
+        """Wait until a worker comes, goes or has other models."""
+        await self._changed.wait()
+
+    async def run(self) -> None:
+        """Find workers and watch them, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._discover(group)
+                self._members_changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_EVERY_S if self.any_live else LOOK_EVERY_ALONE_S):
+                        await self._members_changed.wait()
+
+    def lost(self, worker: Worker) -> None:
+        """A worker does not answer: give it nothing more until it reports again."""
+        if worker.live:
+            worker.live = False
+            worker.lost_at = self._clock.monotonic()
+            self._log.warning("inference_worker_lost", name=worker.name, key=worker.hex)
+            self._announce_change()
+
+    async def _discover(self, group: asyncio.TaskGroup) -> None:
+        try:
+            found = await self._look()
+        except HyperinferError as error:
+            self._log.debug("inference_lookup_failed", reason=error.message)
+            found = ()
+        now = self._clock.monotonic()
+        for key in found:
+            if key not in self._workers and self._trusts(key) and len(self._workers) < MAX_WORKERS:
+                worker = Worker(key, name=self._members.name(key), caller=self._peer(key), now=now)
+                self._workers[key] = worker
+                self._watches[key] = group.create_task(self._watch(worker), name=f"watch {worker.name}")
+        for key, worker in tuple(self._workers.items()):
+            gone = not worker.live and key not in found and now - worker.lost_at > FORGET_S
+            if gone or not self._trusts(key):
+                self._forget(worker)
+
+    def _trusts(self, key: bytes) -> bool:
+        return ROLE in self._members.roles(key)
+
+    def _forget(self, worker: Worker) -> None:
+        self.lost(worker)
+        self._watches.pop(worker.key).cancel()
+        del self._workers[worker.key]
+        self._index()
+
+    async def _watch(self, worker: Worker) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                await self._watch_once(worker)
+            except HyperinferError as error:
+                self._log.debug("inference_watch_ended", name=worker.name, reason=error.message)
+            except TimeoutError:
+                self._log.debug("inference_watch_ended", name=worker.name, reason="silence")
+            pause_s = FIRST_PAUSE_S if worker.live else min(pause_s * 2, LONGEST_PAUSE_S)
+            self.lost(worker)
+            await self._clock.sleep(pause_s)
+
+    async def _watch_once(self, worker: Worker) -> None:
+        """Take reports until the worker is lost. Raises the errors of the net, or `TimeoutError` for silence."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(FIRST_REPORT_S) as silence:
+
+            async def take(reports: Sequence[bytes]) -> None:
+                silence.reschedule(loop.time() + SILENCE_S)
+                self._report(worker, _read(reports[-1]))
+
+            await worker.caller.call(WATCH_STATUS, Nothing(), timeout_s=WATCH_S, sink=take)
+
+    def _report(self, worker: Worker, status: WorkerStatus) -> None:
+        before = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})
+        worker.report(status)
+        after = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})
+        if before == after:
+            return
+        if before[0] != after[0]:
+            self._log.info("inference_worker", name=worker.name, state=worker.state, models=sorted(worker.offers))
+        self._index()
+        self._announce_change()
+
+    def _index(self) -> None:
+        self._offers = {}
+        for worker in self._workers.values():
+            for name, offer in worker.offers.items():
+                self._offers.setdefault(name, []).append(offer)
+
+    def _announce_change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _read(report: bytes) -> WorkerStatus:
+    try:
+        return _status.decode(report)
+    except msgspec.DecodeError as error:
+        raise RemoteError(f"The worker's report makes no sense: {error}") from error

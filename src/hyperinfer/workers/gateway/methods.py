@@ -1,0 +1,92 @@
+"""The gateway's methods, those of the original interface in its own shapes."""
+
+import math
+from collections.abc import Sequence
+
+from hyperinfer.contracts import gateway as contract
+from hyperinfer.contracts.auth import ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.gateway import RateLimitInfo
+from hyperinfer.contracts.method import Nothing
+from hyperinfer.errors import HyperinferError, RateLimited
+from hyperinfer.kernel.calls import Call, Route, route
+from hyperinfer.workers.gateway.accounts import Accounts
+from hyperinfer.workers.gateway.service import GatewayService
+
+
+class GatewayMethods:
+    """Thin handlers over the service and the accounts."""
+
+    def __init__(self, service: GatewayService, accounts: Accounts) -> None:
+        self._service = service
+        self._accounts = accounts
+
+    def routes(self) -> Sequence[Route]:
+        """Every method with its handler."""
+        return (
+            route(contract.PROCESS_INFERENCE, self._service.infer),
+            route(contract.PROCESS_PROMPT, self.process_prompt),
+            route(contract.REGISTER, self._accounts.register),
+            route(contract.LOGIN, self._accounts.login),
+            route(contract.VERIFY_SESSION, self.verify_session),
+            route(contract.LIST_MODELS, self.list_models),
+            route(contract.LIST_WORKERS, self.list_workers),
+            route(contract.GENERATE_API_KEY, self.generate_api_key),
+            route(contract.LIST_API_KEYS, self.list_api_keys),
+            route(contract.REVOKE_API_KEY, self.revoke_api_key),
+        )
+
+    async def process_prompt(self, request: contract.ProcessPrompt, call: Call) -> contract.ProcessPromptReply:
+        """One prompt; over the limit it is a reply that says so."""
+        try:
+            return await self._service.prompt(request, call)
+        except RateLimited as error:
+            return contract.ProcessPromptReply(
+                allowed=False,
+                status=429,
+                message="Rate limit exceeded",
+                retry_after=math.ceil(error.details["retry_after_s"]),
+                rate_limit_info=RateLimitInfo(
+                    remaining_requests=error.details["remaining_requests"],
+                    max_requests=error.details["max_requests"],
+                    next_reset_in_seconds=error.details["next_reset_in_seconds"],
+                    window_duration_minutes=error.details["window_duration_minutes"],
+                ),
+            )
+
+    async def verify_session(self, request: Nothing, call: Call) -> contract.VerifySessionReply:
+        """Whose the credential in `meta.key` is; one that is not valid is a reply that says so."""
+        try:
+            self._accounts.check_stranger(call)
+            who = await self._service.authenticate(call.meta)
+        except HyperinferError as error:
+            if error.retryable:
+                raise
+            return contract.VerifySessionReply(valid=False, message=error.message)
+        return contract.VerifySessionReply(
+            valid=True,
+            email=who.email,
+            username=who.username,
+            role=who.role,
+            tier=who.tier,
+            rate_limit_info=self._service.limits_of(who),
+        )
+
+    async def list_models(self, request: Nothing, call: Call) -> contract.PublicModels:
+        """The models that can answer now."""
+        return self._service.models()
+
+    async def list_workers(self, request: Nothing, call: Call) -> contract.SwarmWorkers:
+        """The inference workers."""
+        return self._service.workers()
+
+    async def generate_api_key(self, request: contract.GenerateApiKey, call: Call) -> NewApiKey:
+        """A new key for the caller."""
+        return await self._accounts.generate_key(request, call)
+
+    async def list_api_keys(self, request: Nothing, call: Call) -> ApiKeys:
+        """The caller's keys."""
+        return await self._accounts.list_keys(call)
+
+    async def revoke_api_key(self, request: contract.OfKey, call: Call) -> ApiKey:
+        """End one of the caller's keys."""
+        return await self._accounts.revoke_key(request, call)

@@ -1,0 +1,204 @@
+"""The gateway's decisions for one request: authenticate, limit, forward, count."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+
+import msgspec
+
+from hyperinfer.contracts.auth import Principal
+from hyperinfer.contracts.gateway import (
+    Infer,
+    Inferred,
+    ProcessPrompt,
+    ProcessPromptReply,
+    PublicModel,
+    PublicModels,
+    RateLimitInfo,
+    SwarmWorker,
+    SwarmWorkers,
+)
+from hyperinfer.contracts.inference import ProcessRequest
+from hyperinfer.contracts.method import Meta
+from hyperinfer.edge.request import decode
+from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, Unauthenticated
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.kernel.calls import Call
+from hyperinfer.workers.gateway.credentials import Credentials
+from hyperinfer.workers.gateway.fleet import Fleet
+from hyperinfer.workers.gateway.forward import Forwarder
+from hyperinfer.workers.gateway.limits import RequestLimits
+from hyperinfer.workers.gateway.meters import Meters
+
+MAX_MODEL_CHARS = 200
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """All that the gateway has to know of an OpenAI request; the worker reads the rest."""
+
+    model: str | None = None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    message: _Message
+
+
+class _Completion(msgspec.Struct, frozen=True):
+    """As much of a completion as a single answer needs."""
+
+    choices: tuple[_Choice, ...]
+
+
+_wanted = msgspec.json.Decoder(Wanted)
+_completion = msgspec.json.Decoder(_Completion)
+_encoder = msgspec.json.Encoder()
+
+
+class GatewayService:
+    """What the gateway does, for callers of every kind."""
+
+    def __init__(
+        self,
+        *,
+        credentials: Credentials,
+        limits: RequestLimits,
+        forwarder: Forwarder,
+        fleet: Fleet,
+        meters: Meters,
+        clock: Clock,
+    ) -> None:
+        self._credentials = credentials
+        self._limits = limits
+        self._forwarder = forwarder
+        self._fleet = fleet
+        self._meters = meters
+        self._clock = clock
+        self._fair_secret = secrets.token_bytes(32)
+        self._models_since: dict[str, int] = {}
+
+    async def authenticate(self, meta: Meta) -> Principal:
+        """Whose the credential in `meta.key` is. Raises `Unauthenticated`, `Unavailable`."""
+        if not meta.key:
+            raise Unauthenticated("This needs a session token or an API key.")
+        return await self._credentials.principal(meta.key)
+
+    async def infer(self, request: Infer, call: Call) -> Inferred:
+        """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""
+        with self._counted("processInferenceRequest"):
+            wanted = _check_model(decode(_wanted, request.body).model)
+            limits = self._limits.admit(call.principal)
+            return await self._forwarder.forward(self._request(wanted, request, call.principal), call, limits)
+
+    async def prompt(self, request: ProcessPrompt, call: Call) -> ProcessPromptReply:
+        """Have a single prompt answered as a whole. Raises `RateLimited` as every other error."""
+        body: dict[str, object] = {"messages": [{"role": "user", "content": request.prompt}]}
+        if request.max_tokens is not None:
+            body["max_tokens"] = request.max_tokens
+        infer = Infer(body=msgspec.Raw(_encoder.encode(body)))
+        with self._counted("processPrompt"):
+            _check_model(request.model)
+            limits = self._limits.admit(call.principal)
+            wanted = self._request(request.model or "", infer, call.principal)
+            inferred = await self._forwarder.forward(wanted, call, limits)
+        processed = inferred.processed
+        return ProcessPromptReply(
+            prompt=request.prompt,
+            response=_text_of(processed.completion),
+            processed_at=self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            request_id=call.meta.request_id or wanted.completion_id,
+            model=processed.model,
+            usage=processed.usage,
+            rate_limit_info=inferred.head.rate_limit_info,
+            worker=inferred.head.worker,
+        )
+
+    def limits_of(self, who: Principal) -> RateLimitInfo:
+        """What a user's limits leave."""
+        return self._limits.look(who)
+
+    def models(self) -> PublicModels:
+        """The models that can answer now, by name."""
+        now = int(self._clock.now().timestamp())
+        models = []
+        for name, offers in sorted(self._fleet.offers.items()):
+            ready = [offer.status for offer in offers if offer.ready]
+            if ready:
+                models.append(
+                    PublicModel(
+                        id=name,
+                        created=self._models_since.setdefault(name, now),
+                        workers=len(ready),
+                        slots=sum(status.slots for status in ready),
+                        busy=sum(status.busy for status in ready),
+                        context_tokens=min(status.context_tokens for status in ready),
+                    )
+                )
+        return PublicModels(models=tuple(models))
+
+    def workers(self) -> SwarmWorkers:
+        """Every inference worker that is known."""
+        rows = [
+            SwarmWorker(
+                key=worker.hex,
+                name=worker.name,
+                state=worker.state,
+                in_flight=sum(offer.load_estimate.own for offer in worker.offers.values()),
+                models=tuple(offer.status for offer in worker.offers.values()),
+            )
+            for worker in self._fleet.workers
+        ]
+        return SwarmWorkers(workers=tuple(sorted(rows, key=lambda row: row.name)))
+
+    def not_ready(self) -> Sequence[str]:
+        """Why no prompt could be answered now."""
+        reasons = []
+        if not self._credentials.ready:
+            reasons.append("Auth has not been reached yet.")
+        if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
+            reasons.append("No inference worker with a model that is ready is connected.")
+        return reasons
+
+    def _request(self, model: str, infer: Infer, who: Principal) -> ProcessRequest:
+        fair = blake2b(who.user_id.encode(), digest_size=8, key=self._fair_secret)
+        return ProcessRequest(
+            model=model,
+            kind=infer.kind,
+            body=infer.body,
+            completion_id=f"chatcmpl-{secrets.token_hex(12)}",
+            created=int(self._clock.now().timestamp()),
+            fair_key=fair.hexdigest(),
+        )
+
+    @contextmanager
+    def _counted(self, method: str) -> Iterator[None]:
+        """Count a request in, and out by its outcome."""
+        self._meters.in_flight.inc()
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except HyperinferError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._meters.in_flight.dec()
+            self._meters.count(method, outcome)
+
+
+def _check_model(model: str | None) -> str:
+    if model and len(model) > MAX_MODEL_CHARS:
+        raise BadRequest(f"model: a name has at most {MAX_MODEL_CHARS} characters.", param="model")
+    return model or ""
+
+
+def _text_of(completion: msgspec.Raw) -> str:
+    """The text of a completion's first choice. Raises `BackendFailed` if there is none."""
+    try:
+        return _completion.decode(completion).choices[0].message.content or ""
+    except (msgspec.DecodeError, IndexError) as error:
+        raise BackendFailed("The worker's answer is no chat completion.") from error

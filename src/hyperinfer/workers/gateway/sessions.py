@@ -1,0 +1,130 @@
+"""Session tokens, verified here by auth's public keys, so that no request waits for auth."""
+
+import asyncio
+
+import jwt
+import msgspec
+import structlog
+
+from hyperinfer.contracts.auth import JWKS, Principal
+from hyperinfer.contracts.method import Nothing
+from hyperinfer.errors import HyperinferError, Unauthenticated, Unavailable
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.kernel.calls import Caller
+
+REFRESH_S = 300.0
+"""How often auth's keys are asked for again."""
+RETRY_S = 1.0
+"""Pause between two tries while auth cannot be reached."""
+ASK_AGAIN_S = 5.0
+"""How often at most an unknown key id has auth asked for its keys."""
+ASK_TIMEOUT_S = 5.0
+MAX_KEYS = 64
+ISSUER = "hyperinfer"
+AUDIENCE = "hyperinfer"
+_ALGORITHMS = ["EdDSA"]
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a session token says of its holder."""
+
+    sub: str
+    jti: str
+    username: str
+    email: str
+    role: str
+    tier: str
+
+
+def principal_of(claims: dict[str, object]) -> Principal:
+    """Who a token's claims name. Raises `msgspec.ValidationError`."""
+    told = msgspec.convert(claims, Claims)
+    return Principal(
+        user_id=told.sub,
+        username=told.username,
+        email=told.email,
+        role=told.role,
+        tier=told.tier,
+        session_id=told.jti,
+    )
+
+
+class Sessions:
+    """Verifies session tokens by auth's public keys (RFC 7519, 8037). `run` keeps the keys current."""
+
+    def __init__(self, auth: Caller, *, clock: Clock) -> None:
+        self._auth = auth
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._asked_at = float("-inf")
+        self._asking = asyncio.Lock()
+        self._log = structlog.get_logger(__name__)
+
+    @property
+    def ready(self) -> bool:
+        """Whether auth's keys are known."""
+        return bool(self._keys)
+
+    async def run(self) -> None:
+        """Keep auth's keys current, until cancelled. Those known stay while auth is away."""
+        while True:
+            try:
+                await self._refresh()
+            except HyperinferError as error:
+                self._log.debug("jwks_not_fetched", reason=error.message)
+            await self._clock.sleep(REFRESH_S if self._keys else RETRY_S)
+
+    async def verify(self, token: str) -> tuple[Principal, float]:
+        """Whose session a token is, and for how many seconds yet.
+
+        Raises `Unauthenticated`, or `Unavailable` while auth's keys are not known.
+        """
+        key = await self._key(token)
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=_ALGORITHMS,
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "sub", "jti"]},
+            )
+            principal = principal_of(claims)
+        except (jwt.PyJWTError, msgspec.ValidationError) as error:
+            expired = isinstance(error, jwt.ExpiredSignatureError)
+            raise Unauthenticated(
+                "This session has expired; log in again."
+                if expired
+                else "This session token is not valid; log in again."
+            ) from error
+        return principal, claims["exp"] - self._clock.now().timestamp()
+
+    async def _key(self, token: str) -> jwt.PyJWK:
+        try:
+            kid = jwt.get_unverified_header(token).get("kid", "")
+        except jwt.PyJWTError as error:
+            raise Unauthenticated("This session token is not valid; log in again.") from error
+        if kid not in self._keys:
+            await self._ask_for(kid)
+        key = self._keys.get(kid)
+        if key is None:
+            raise Unauthenticated("This session token was signed by nobody known here; log in again.")
+        return key
+
+    async def _ask_for(self, kid: str) -> None:
+        """Ask auth for its keys because one is missing, though not more often than now and then."""
+        async with self._asking:
+            if kid in self._keys or (self._keys and self._clock.monotonic() - self._asked_at < ASK_AGAIN_S):
+                return
+            try:
+                await self._refresh()
+            except HyperinferError as error:
+                if not self._keys:
+                    raise Unavailable(
+                        "Sessions cannot be checked now: auth cannot be reached. Try again shortly.", retry_after_s=2
+                    ) from error
+
+    async def _refresh(self) -> None:
+        self._asked_at = self._clock.monotonic()
+        reply = await self._auth.call(JWKS, Nothing(), timeout_s=ASK_TIMEOUT_S)
+        self._keys = {key["kid"]: jwt.PyJWK(key, "EdDSA") for key in reply.keys[:MAX_KEYS] if "kid" in key}

@@ -1,0 +1,86 @@
+"""The gateway worker: its parts and how they are put together."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+from hyperinfer.edge.app import create_app
+from hyperinfer.facilities.http import Listen, serving
+from hyperinfer.facilities.tasks import background
+from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.worker import Context, Service, WorkerType
+from hyperinfer.workers.gateway.accounts import Accounts
+from hyperinfer.workers.gateway.balance import Balance
+from hyperinfer.workers.gateway.config import GatewaySettings
+from hyperinfer.workers.gateway.credentials import Credentials
+from hyperinfer.workers.gateway.fleet import Fleet
+from hyperinfer.workers.gateway.forward import Forwarder
+from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
+from hyperinfer.workers.gateway.meters import Meters
+from hyperinfer.workers.gateway.methods import GatewayMethods
+from hyperinfer.workers.gateway.service import GatewayService
+from hyperinfer.workers.gateway.sessions import Sessions
+
+
+@asynccontextmanager
+async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncIterator[Service]:
+    """Run a gateway: watch the workers, keep auth's keys, serve HTTP."""
+    settings, clock = context.settings, context.clock
+    auth = context.service("auth")
+    topic = context.swarm.topic("inference")
+    fleet = Fleet(look=lambda: context.peers.find_now(topic), peer=context.peer, members=context.members, clock=clock)
+    balance = Balance(
+        fleet, clock=clock, default_model=settings.default_model, wait_s=settings.worker_wait_s, chance=Random()
+    )
+    meters = Meters(context.registry)
+    meters.show_workers(lambda: [worker.state for worker in fleet.workers])
+    local = _is_loopback(settings.http.host)
+    registration = settings.registration
+    accounts = Accounts(
+        auth,
+        StrangerLimits(settings.strangers, clock),
+        own_key=context.identity.public_key,
+        http_open=registration.http == "open" or (registration.http == "auto" and local),
+        swarm_open=registration.swarm == "open",
+    )
+    sessions = Sessions(auth, clock=clock)
+    credentials = Credentials(auth, sessions, clock=clock, grace_s=settings.auth_grace_s)
+    service = GatewayService(
+        credentials=credentials,
+        limits=RequestLimits(settings.limits, clock),
+        forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
+        fleet=fleet,
+        meters=meters,
+        clock=clock,
+    )
+    app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
+    async with (
+        background(fleet.run(), name="fleet"),
+        background(sessions.run(), name="sessions"),
+        background(credentials.run(), name="credentials"),
+        serving(app, _listen(settings)) as url,
+    ):
+        yield Service(
+            routes=GatewayMethods(service, accounts).routes(),
+            announces=("gateway",),
+            open_to_all=True,
+            authenticate=service.authenticate,
+            not_ready=service.not_ready,
+            addresses={"http": url},
+        )
+
+
+def _listen(settings: GatewaySettings) -> Listen:
+    http = settings.http
+    return Listen(host=http.host, port=http.port, first_port=http.first_port, max_connections=http.max_connections)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+WORKER = WorkerType(name="gateway", settings=GatewaySettings, observe_port=9100, open=open_gateway)
