@@ -142,8 +142,8 @@ async def _serving(
 ) -> AsyncIterator[dict[str, str]]:
     """Answer calls, be observable and be found; on leaving be found no more, then drain."""
     base = BaseMethods(context.wtype, service, dispatcher=dispatcher, registry=context.registry, clock=context.clock)
-    dispatcher.serve(service.routes, service.authenticate)
-    dispatcher.serve((route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics)), None)
+    common = (route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics))
+    dispatcher.serve((*service.routes, *common), service.authenticate)
     members = context.members
 
     def admission() -> Admission:
