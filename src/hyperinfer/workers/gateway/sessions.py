@@ -3,14 +3,14 @@
 import asyncio
 
 import jwt
-import msgspec
 import structlog
 
 from hyperinfer.contracts.auth import JWKS, Principal
 from hyperinfer.contracts.method import Nothing
-from hyperinfer.errors import HyperinferError, Unauthenticated, Unavailable
+from hyperinfer.errors import HyperinferError, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.protocol import session_tokens
 
 REFRESH_S = 300.0
 """How often auth's keys are asked for again."""
@@ -20,37 +20,10 @@ ASK_AGAIN_S = 5.0
 """How often at most an unknown key id has auth asked for its keys."""
 ASK_TIMEOUT_S = 5.0
 MAX_KEYS = 64
-ISSUER = "hyperinfer"
-AUDIENCE = "hyperinfer"
-_ALGORITHMS = ["EdDSA"]
-
-
-class Claims(msgspec.Struct, frozen=True):
-    """What a session token says of its holder."""
-
-    sub: str
-    jti: str
-    username: str
-    email: str
-    role: str
-    tier: str
-
-
-def principal_of(claims: dict[str, object]) -> Principal:
-    """Who a token's claims name. Raises `msgspec.ValidationError`."""
-    told = msgspec.convert(claims, Claims)
-    return Principal(
-        user_id=told.sub,
-        username=told.username,
-        email=told.email,
-        role=told.role,
-        tier=told.tier,
-        session_id=told.jti,
-    )
 
 
 class Sessions:
-    """Verifies session tokens by auth's public keys (RFC 7519, 8037). `run` keeps the keys current."""
+    """Verifies session tokens by auth's public keys. `run` keeps the keys current."""
 
     def __init__(self, auth: Caller, *, clock: Clock) -> None:
         self._auth = auth
@@ -79,36 +52,17 @@ class Sessions:
 
         Raises `Unauthenticated`, or `Unavailable` while auth's keys are not known.
         """
-        key = await self._key(token)
-        try:
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=_ALGORITHMS,
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={"require": ["exp", "iat", "sub", "jti"]},
-            )
-            principal = principal_of(claims)
-        except (jwt.PyJWTError, msgspec.ValidationError) as error:
-            expired = isinstance(error, jwt.ExpiredSignatureError)
-            raise Unauthenticated(
-                "This session has expired; log in again."
-                if expired
-                else "This session token is not valid; log in again."
-            ) from error
-        return principal, claims["exp"] - self._clock.now().timestamp()
+        key = await self._key(session_tokens.key_id_of(token))
+        now = self._clock.now().timestamp()
+        claims = session_tokens.verify(token, key, now=now)
+        return claims.principal, claims.exp - now
 
-    async def _key(self, token: str) -> jwt.PyJWK:
-        try:
-            kid = jwt.get_unverified_header(token).get("kid", "")
-        except jwt.PyJWTError as error:
-            raise Unauthenticated("This session token is not valid; log in again.") from error
+    async def _key(self, kid: str) -> jwt.PyJWK:
         if kid not in self._keys:
             await self._ask_for(kid)
         key = self._keys.get(kid)
         if key is None:
-            raise Unauthenticated("This session token was signed by nobody known here; log in again.")
+            raise session_tokens.not_valid()
         return key
 
     async def _ask_for(self, kid: str) -> None:
@@ -127,4 +81,6 @@ class Sessions:
     async def _refresh(self) -> None:
         self._asked_at = self._clock.monotonic()
         reply = await self._auth.call(JWKS, Nothing(), timeout_s=ASK_TIMEOUT_S)
-        self._keys = {key["kid"]: jwt.PyJWK(key, "EdDSA") for key in reply.keys[:MAX_KEYS] if "kid" in key}
+        self._keys = {
+            key["kid"]: jwt.PyJWK(key, session_tokens.ALGORITHM) for key in reply.keys[:MAX_KEYS] if "kid" in key
+        }
