@@ -52,6 +52,7 @@ class FakeInference:
 
     @asynccontextmanager
     async def _open(self, context: Context[WorkerSettings], own: Caller) -> AsyncIterator[Service]:
+        self.report()  # it does not drain any more, should it have run before
         routes = (route(PROCESS_REQUEST, self._process), route(WATCH_STATUS, self._watch))
         yield Service(routes=routes, announces=("inference",), on_drain=lambda: self.report(draining=True))
 

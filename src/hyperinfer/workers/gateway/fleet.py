@@ -189,14 +189,16 @@ class Fleet:
     async def _watch(self, worker: Worker) -> None:
         pause_s = FIRST_PAUSE_S
         while True:
+            began_at = self._clock.monotonic()
             try:
                 await self._watch_once(worker)
             except HyperinferError as error:
                 self._log.debug("inference_watch_ended", name=worker.name, reason=error.message)
             except TimeoutError:
                 self._log.debug("inference_watch_ended", name=worker.name, reason="silence")
-            pause_s = FIRST_PAUSE_S if worker.live else min(pause_s * 2, LONGEST_PAUSE_S)
             self.lost(worker)
+            lasted = self._clock.monotonic() - began_at > LONGEST_PAUSE_S
+            pause_s = FIRST_PAUSE_S if lasted else min(pause_s * 2, LONGEST_PAUSE_S)
             await self._clock.sleep(pause_s)
 
     async def _watch_once(self, worker: Worker) -> None:
