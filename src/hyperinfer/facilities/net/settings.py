@@ -21,7 +21,7 @@ class NetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lookup_timeout_s: float = 5.0
     lookup_cache_s: float = 300.0
     connect_timeout_s: float = 10.0
-    heartbeat_s: float = 3.0
+    heartbeat_s: float = 2.0
     stall_timeout_s: float = 60.0
     max_links: int = 1024
     max_stranger_connections: int = 256

@@ -1,0 +1,185 @@
+// The driver: sockets, identities and links on behalf of one Python process.
+const DHT = require('hyperdht')
+const Control = require('./socket')
+const Endpoint = require('./endpoint')
+const ops = require('./ops')
+
+const EMPTY = Buffer.alloc(0)
+const STATUS_EVERY = 1000
+const PROBE_EVERY = 5000
+const GOODBYE = 200
+
+module.exports = class Driver {
+  constructor() {
+    this.EMPTY = EMPTY
+    this.dht = null
+    this.corked = []
+    this._endpoints = new Map()
+    this._links = new Map()
+    this._wanted = new Set() // handles of connections that Python still waits for
+    this._nextHandle = 2 // ours are even, Python's odd
+    this._ending = false
+    this._online = null
+    this._control = new Control({
+      onframe: (op, id, handle, name, payload) => this._onframe(op, id, handle, name, payload),
+      onturn: () => this._onturn(),
+      onfull: () => this._each((link) => link.stream.pause()),
+      ondrain: () => this._each((link) => link.stream.resume()),
+      onend: () => this._end()
+    })
+  }
+
+  send(op, id, handle, name, payload) {
+    this._control.send(op, id, handle, name, payload)
+  }
+
+  sendError(id, handle, error) {
+    const cause = error.cause && error.cause.message ? ': ' + error.cause.message : ''
+    this.send(ops.ERROR, id, handle, error.code || 'ERROR', Buffer.from(`${error.message}${cause}`))
+  }
+
+  newHandle() {
+    const handle = this._nextHandle
+    this._nextHandle += 2
+    return handle
+  }
+
+  remember(link) {
+    this._links.set(link.handle, link)
+  }
+
+  forget(link) {
+    if (!this._links.delete(link.handle)) return
+    if (link.endpoint) link.endpoint.forget(link)
+    this.send(ops.LINK_CLOSED, 0, link.handle, '', EMPTY)
+  }
+
+  _each(act) {
+    for (const link of this._links.values()) act(link)
+  }
+
+  _onturn() {
+    const corked = this.corked
+    if (corked.length === 0) return
+    this.corked = []
+    for (const link of corked) link.uncork()
+  }
+
+  _onframe(op, id, handle, name, payload) {
+    const link = this._links.get(handle)
+    switch (op) {
+      case ops.REQUEST:
+        if (link) link.ask(id, name, payload)
+        return
+      case ops.EVENT:
+        if (link) link.tell(name, payload)
+        return
+      case ops.RESULT:
+        if (link) link.answer(id, payload)
+        return
+      case ops.ERROR:
+        if (link) link.refuse(id, name)
+        return
+      case ops.CLOSE:
+        this._wanted.delete(handle)
+        if (link) link.end()
+        return
+      default:
+        this._command(op, handle, payload).then(
+          (result) => this.send(ops.RESULT, id, 0, '', result || EMPTY),
+          (error) => this.sendError(id, 0, error)
+        )
+    }
+  }
+
+  async _command(op, handle, payload) {
+    const endpoint = this._endpoints.get(handle)
+    switch (op) {
+      case ops.START:
+        return this._start(JSON.parse(payload))
+      case ops.OPEN:
+        this._endpoints.set(handle, new Endpoint(this, handle, Buffer.from(payload)))
+        return EMPTY
+      case ops.LISTEN:
+        await endpoint.listen(JSON.parse(payload))
+        return EMPTY
+      case ops.ADMIT:
+        endpoint.admit(JSON.parse(payload))
+        return EMPTY
+      case ops.SHUT:
+        this._endpoints.delete(handle)
+        await endpoint.close()
+        return EMPTY
+      case ops.ANNOUNCE:
+        await this.dht.announce(Buffer.from(payload), endpoint.keyPair).finished()
+        return EMPTY
+      case ops.WITHDRAW:
+        await this.dht.unannounce(Buffer.from(payload), endpoint.keyPair)
+        return EMPTY
+      case ops.LOOKUP:
+        return this._lookup(Buffer.from(payload))
+      case ops.CONNECT:
+        return this._connect(endpoint, payload)
+      default:
+        throw new Error(`unknown operation ${op}`)
+    }
+  }
+
+  _start({ bootstrap, host, firewalled, heartbeat }) {
+    this.dht = new DHT({ ...(bootstrap && { bootstrap }), host, firewalled, port: 0 })
+    setInterval(() => {
+      const now = Date.now()
+      this._each((link) => link.beat(now, heartbeat))
+    }, heartbeat / 2)
+    setInterval(() => this._report(), STATUS_EVERY)
+    setInterval(() => this._probe(), PROBE_EVERY)
+    this.dht.on('ready', () => this._report())
+    return EMPTY
+  }
+
+  // Being online means to know any node: without one nothing can be found, and nobody finds us.
+  _report() {
+    const online = this.dht.nodes.length > 0
+    if (online === this._online) return
+    this._online = online
+    this.send(ops.STATUS, 0, 0, online ? 'online' : 'offline', EMPTY)
+  }
+
+  // An empty table asks the bootstrap nodes again, until one answers.
+  async _probe() {
+    if (this.dht.nodes.length > 0) return
+    try {
+      await this.dht.findNode(DHT.keyPair().publicKey).finished()
+    } catch {
+      // Still offline: the next probe is due in a few seconds.
+    }
+    this._report()
+  }
+
+  async _lookup(topic) {
+    const found = new Map()
+    for await (const { peers } of this.dht.lookup(topic)) {
+      for (const { publicKey } of peers) found.set(publicKey.toString('hex'), publicKey)
+    }
+    return Buffer.concat([...found.values()])
+  }
+
+  async _connect(endpoint, payload) {
+    const handle = payload.readUInt32LE(4)
+    this._wanted.add(handle)
+    const link = await endpoint.connect(handle, Buffer.from(payload.subarray(8)), payload.readUInt32LE(0))
+    if (link !== null && !this._wanted.delete(handle)) link.end()
+    this._wanted.delete(handle)
+    if (link === null) throw Object.assign(new Error('the peer cannot be reached'), { code: 'UNREACHABLE' })
+    return EMPTY
+  }
+
+  // Without its parent a driver has nothing to do: it says goodbye, so that peers need not wait for a heartbeat to fail,
+  // and never outlives it.
+  _end() {
+    if (this._ending) return
+    this._ending = true
+    this._each((link) => link.end())
+    setTimeout(() => process.exit(0), GOODBYE)
+  }
+}

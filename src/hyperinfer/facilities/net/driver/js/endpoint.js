@@ -1,0 +1,82 @@
+// One identity: a key pair under which the driver listens, connects and announces.
+const DHT = require('hyperdht')
+const b4a = require('b4a')
+const Link = require('./link')
+const ops = require('./ops')
+const connect = require('./connect')
+
+module.exports = class Endpoint {
+  constructor(driver, handle, seed) {
+    this.handle = handle
+    this.keyPair = DHT.keyPair(seed)
+    this._driver = driver
+    this._server = null
+    this._methods = new Set()
+    this._admitted = new Set()
+    this._everyone = false
+    this._maxStrangers = 0
+    this._incoming = new Set()
+  }
+
+  async listen({ methods, ...admission }) {
+    this._methods = new Set(methods)
+    this._admit(admission)
+    if (this._server !== null) return
+    this._server = this._driver.dht.createServer({ firewall: (key) => !this._admits(key) })
+    this._server.on('connection', (stream) => this._onconnection(stream))
+    await this._server.listen(this.keyPair)
+  }
+
+  admit(admission) {
+    this._admit(admission)
+    for (const link of this._incoming) {
+      if (!this._everyone && !this._knows(link.remoteKey)) link.destroy()
+    }
+  }
+
+  connect(handle, key, timeout) {
+    return connect(this._driver, handle, key, this.keyPair, timeout)
+  }
+
+  async close() {
+    for (const link of this._incoming) link.destroy()
+    if (this._server !== null) await this._server.close()
+  }
+
+  forget(link) {
+    this._incoming.delete(link)
+  }
+
+  _admit({ everyone, keys, maxStrangers }) {
+    this._everyone = everyone
+    this._admitted = new Set(keys)
+    this._maxStrangers = maxStrangers
+  }
+
+  _knows(key) {
+    return this._admitted.has(b4a.toString(key, 'hex'))
+  }
+
+  // Hyperswarm asks this in the handshake, before any byte of ours is read.
+  _admits(key) {
+    return this._knows(key) || (this._everyone && this._strangers() < this._maxStrangers)
+  }
+
+  _strangers() {
+    let count = 0
+    for (const link of this._incoming) if (!this._knows(link.remoteKey)) count++
+    return count
+  }
+
+  _onconnection(stream) {
+    stream.on('error', noop)
+    const allows = (method) => this._methods.has(method)
+    const link = new Link(this._driver, this._driver.newHandle(), stream, this.keyPair.publicKey, allows)
+    link.endpoint = this
+    this._incoming.add(link)
+    this._driver.remember(link)
+    this._driver.send(ops.LINK_OPENED, this.handle, link.handle, '', stream.remotePublicKey)
+  }
+}
+
+function noop() {}

@@ -1,0 +1,99 @@
+// One connection to one peer, whichever side made it.
+const RawRPC = require('./rpc')
+const ops = require('./ops')
+
+module.exports = class Link {
+  constructor(driver, handle, stream, serverKey, allows) {
+    this.handle = handle
+    this.endpoint = null // set where the peer connected to us
+    this.stream = stream
+    this.paused = false
+    this._driver = driver
+    this._corked = false
+    this.rpc = new RawRPC(stream, {
+      id: serverKey,
+      onrequest: (id, method, value) => {
+        if (allows(method)) driver.send(ops.REQUEST, id, handle, method, value)
+        else this.rpc.unknown(id, method)
+      },
+      onevent: (method, value) => {
+        if (allows(method)) driver.send(ops.EVENT, 0, handle, method, value)
+      },
+      onresult: (id, value) => driver.send(ops.RESULT, id, handle, '', value),
+      onerror: (id, error) => driver.sendError(id, handle, error),
+      ondrain: () => this._drained()
+    })
+    this.rpc.on('close', () => stream.destroy())
+    stream.on('close', () => driver.forget(this))
+  }
+
+  get remoteKey() {
+    return this.stream.remotePublicKey
+  }
+
+  ask(id, method, value) {
+    this._cork()
+    this.rpc.ask(id, method, value)
+    this._full()
+  }
+
+  tell(method, value) {
+    this._cork()
+    this.rpc.tell(method, value)
+    this._full()
+  }
+
+  answer(id, value) {
+    this._cork()
+    this.rpc.answer(id, value)
+    this._full()
+  }
+
+  refuse(id, message) {
+    this._cork()
+    this.rpc.refuse(id, message)
+  }
+
+  // Everything of one turn goes out in one write; the driver uncorks when the turn is over.
+  _cork() {
+    if (this._corked) return
+    this._corked = true
+    this.rpc.cork()
+    this._driver.corked.push(this)
+  }
+
+  uncork() {
+    this._corked = false
+    if (!this.rpc.closed) this.rpc.uncork()
+    this._full()
+  }
+
+  _full() {
+    if (this.paused || this.rpc.drained) return
+    this.paused = true
+    this._driver.send(ops.PAUSE, 0, this.handle, '', this._driver.EMPTY)
+  }
+
+  _drained() {
+    if (!this.paused) return
+    this.paused = false
+    this._driver.send(ops.RESUME, 0, this.handle, '', this._driver.EMPTY)
+  }
+
+  beat(now, every) {
+    const silent = now - this.rpc.lastSeen
+    if (silent > 2 * every) this.stream.destroy()
+    else if (silent >= every / 2 && this.rpc.opened) this.rpc.heartbeat()
+  }
+
+  // Says goodbye: what was written still goes out, the end of the channel with it.
+  end() {
+    this.rpc.destroy()
+    this.stream.end()
+  }
+
+  destroy() {
+    this.rpc.destroy()
+    this.stream.destroy()
+  }
+}

@@ -1,0 +1,62 @@
+// protomux-rpc with the caller's own ids and raw payloads, so that Python keeps the books and no promise is made here.
+// Channel, framing and error frames are upstream's; only what is done with a message differs.
+const ProtomuxRPC = require('protomux-rpc')
+
+const HEARTBEAT_ID = 0xffffffff
+const NULL = Buffer.from('null')
+
+module.exports = class RawRPC extends ProtomuxRPC {
+  constructor(stream, { id, onrequest, onevent, onresult, onerror, ondrain }) {
+    super(stream, { id })
+    this.lastSeen = Date.now()
+    this._hooks = { onrequest, onevent, onresult, onerror }
+    this._channel.ondrain = ondrain
+  }
+
+  get drained() {
+    return this._mux.drained
+  }
+
+  ask(id, method, value) {
+    return this._request.send({ id, method, value })
+  }
+
+  tell(method, value) {
+    return this._request.send({ id: 0, method, value })
+  }
+
+  answer(id, value) {
+    return this._response.send({ id, error: null, value })
+  }
+
+  refuse(id, message) {
+    return this._response.send({ id, error: failure('REQUEST_ERROR', message, new Error(message)), value: null })
+  }
+
+  unknown(id, method) {
+    return this._response.send({ id, error: failure('UNKNOWN_METHOD', `Unknown method '${method}'`), value: null })
+  }
+
+  // Any reply, be it an error, proves that the peer lives.
+  heartbeat() {
+    this._request.send({ id: HEARTBEAT_ID, method: 'ping', value: NULL })
+  }
+
+  _onrequest({ id, method, value }) {
+    this.lastSeen = Date.now()
+    if (id === 0) this._hooks.onevent(method, value)
+    else this._hooks.onrequest(id, method, value)
+  }
+
+  _onresponse({ id, error, value }) {
+    this.lastSeen = Date.now()
+    if (id === HEARTBEAT_ID || id === 0) return
+    if (error) this._hooks.onerror(id, error)
+    else this._hooks.onresult(id, value)
+  }
+}
+
+// An error as upstream's error frames carry it.
+function failure(code, message, cause) {
+  return Object.assign(new Error(message, { cause }), { code })
+}

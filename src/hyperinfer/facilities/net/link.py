@@ -1,0 +1,168 @@
+"""A link through the driver: calls by id, events, and back-pressure."""
+
+import asyncio
+import itertools
+
+from hyperinfer.errors import (
+    DeadlineExceeded,
+    HyperinferError,
+    PeerLost,
+    RemoteError,
+    UnknownMethod,
+)
+from hyperinfer.facilities.net import Inbound
+from hyperinfer.facilities.net.driver.process import MAX_ID, DriverProcess
+from hyperinfer.facilities.net.memory import MAX_ANSWERING, check_size
+from hyperinfer.protocol.frames import Op
+
+Links = dict[int, "DriverLink"]
+
+
+class DriverLink:
+    """One open connection to a peer outside this process."""
+
+    def __init__(self, driver: DriverProcess, links: Links, handle: int, remote_key: bytes, inbound: Inbound) -> None:
+        self._driver = driver
+        self._links = links
+        self._handle = handle
+        self._remote_key = remote_key
+        self._inbound = inbound
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
+        self._closed = asyncio.Event()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._opened = False
+        links[handle] = self
+
+    @property
+    def remote_key(self) -> bytes:
+        """The peer's public key."""
+        return self._remote_key
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self._closed.is_set()
+
+    def opened(self) -> None:
+        """The connection is open."""
+        self._opened = True
+        self._inbound.on_open(self)
+
+    async def request(self, method: str, payload: bytes, *, timeout_s: float) -> bytes:
+        """Call a method of the peer."""
+        check_size(payload)
+        if self.closed:
+            raise PeerLost("The connection to the peer has ended.")
+        call_id = next(self._ids)
+        if call_id > MAX_ID:
+            self.close()
+            raise PeerLost("This connection has run out of ids; the next call makes a new one.")
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[bytes] = loop.create_future()
+        self._waiting[call_id] = reply
+        self._driver.send(Op.REQUEST, call_id, self._handle, method, payload)
+        timer = loop.call_later(timeout_s, _expire, reply, method, timeout_s)
+        try:
+            return await reply
+        finally:
+            timer.cancel()
+            self._waiting.pop(call_id, None)
+
+    def event(self, method: str, payload: bytes) -> None:
+        """Send a one-way message."""
+        check_size(payload)
+        if not self.closed:
+            self._driver.send(Op.EVENT, 0, self._handle, method, payload)
+
+    async def writable(self) -> None:
+        """Wait until the peer, and the driver, take more."""
+        while not self.closed and (not self._flowing.is_set() or self._driver.congested):
+            await self._flowing.wait()
+            await self._driver.writable()
+
+    async def wait_closed(self) -> None:
+        """Wait for the end of the connection."""
+        await self._closed.wait()
+
+    def close(self) -> None:
+        """End the connection."""
+        if not self.closed:
+            self._driver.send(Op.CLOSE, 0, self._handle)
+            self.lost(PeerLost("The connection to the peer was closed."))
+
+    def lost(self, error: HyperinferError) -> None:
+        """The connection has ended: calls in flight fail with the error, and those being answered are cancelled."""
+        if self.closed:
+            return
+        self._closed.set()
+        self._flowing.set()
+        self._links.pop(self._handle, None)
+        for reply in self._waiting.values():
+            if not reply.done():
+                reply.set_exception(error)
+        for task in self._answering:
+            task.cancel()
+        if self._opened:
+            self._inbound.on_close(self)
+
+    # --- what the driver sends ------------------------------------------------------------------------------
+
+    def take(self, op: int, call_id: int, name: str, payload: bytes) -> bool:
+        """Take a frame for this link; says whether it was one."""
+        if op == Op.RESULT:
+            self._reply(call_id, payload)
+        elif op == Op.EVENT:
+            self._inbound.on_event(self, name, payload)
+        elif op == Op.REQUEST:
+            self._answer(call_id, name, payload)
+        elif op == Op.ERROR:
+            self._fail(call_id, name, payload)
+        elif op == Op.PAUSE:
+            self._flowing.clear()
+        elif op == Op.RESUME:
+            self._flowing.set()
+        elif op == Op.LINK_CLOSED:
+            self.lost(PeerLost("The connection to the peer was lost with this call in flight."))
+        else:
+            return False
+        return True
+
+    def _reply(self, call_id: int, payload: bytes) -> None:
+        reply = self._waiting.get(call_id)
+        if reply is not None and not reply.done():
+            reply.set_result(payload)
+
+    def _fail(self, call_id: int, code: str, payload: bytes) -> None:
+        reply = self._waiting.get(call_id)
+        if reply is None or reply.done():
+            return
+        message = payload.decode(errors="replace")
+        if code == "UNKNOWN_METHOD":
+            reply.set_exception(UnknownMethod("The peer has no such method."))
+        else:
+            reply.set_exception(RemoteError(f"The peer failed: {message}", remote_code=code))
+
+    def _answer(self, call_id: int, method: str, payload: bytes) -> None:
+        if len(self._answering) >= MAX_ANSWERING:
+            self._driver.send(Op.ERROR, call_id, self._handle, "too many calls wait for an answer on this connection")
+            return
+        task = asyncio.create_task(self._run(call_id, method, payload))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _run(self, call_id: int, method: str, payload: bytes) -> None:
+        try:
+            reply = check_size(await self._inbound.on_request(self, method, payload))
+        except HyperinferError as error:
+            self._driver.send(Op.ERROR, call_id, self._handle, error.message)
+            return
+        if not self.closed:
+            self._driver.send(Op.RESULT, call_id, self._handle, "", reply)
+
+
+def _expire(reply: "asyncio.Future[bytes]", method: str, timeout_s: float) -> None:
+    if not reply.done():
+        reply.set_exception(DeadlineExceeded(f"{method} was not answered within {timeout_s:g} s."))
