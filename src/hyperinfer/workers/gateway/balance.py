@@ -1,14 +1,15 @@
 """Which worker gets a request for a model, and how long a request waits for one to come back."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
+from typing import Protocol
 
 from hyperinfer.errors import ModelNotFound, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol.routing import choose
-from hyperinfer.workers.gateway.fleet import Fleet, Offer
+from hyperinfer.workers.gateway.fleet import Offer
 
 RETRY_AFTER_S = 2
 """When a client should come again, where nothing better is known."""
@@ -16,10 +17,25 @@ MODELS_NAMED = 20
 """How many models an error names at most."""
 
 
+class Offers(Protocol):
+    """What there is to choose from."""
+
+    @property
+    def offers(self) -> Mapping[str, Sequence[Offer]]:
+        """What every worker has, by model."""
+
+    @property
+    def any_live(self) -> bool:
+        """Whether some worker reports."""
+
+    async def changed(self) -> None:
+        """Wait until there is something else to choose from."""
+
+
 class Balance:
     """Chooses among the offers of a model: ready, not broken, the less loaded of two."""
 
-    def __init__(self, fleet: Fleet, *, clock: Clock, default_model: str, wait_s: float, chance: Random) -> None:
+    def __init__(self, fleet: Offers, *, clock: Clock, default_model: str, wait_s: float, chance: Random) -> None:
         self._fleet = fleet
         self._clock = clock
         self._default_model = default_model
@@ -91,7 +107,7 @@ class Balance:
 
     def _unavailable(self, model: str) -> Unavailable:
         name = model or self.default_model
-        offers = self._fleet.offers.get(name, []) if name else []
+        offers = self._fleet.offers.get(name, ()) if name else ()
         if any(offer.worker.live and offer.status.state == "loading" for offer in offers):
             return Unavailable(f"The model {name!r} is being loaded. Try again shortly.", retry_after_s=RETRY_AFTER_S)
         if any(offer.ready for offer in offers):
