@@ -64,7 +64,7 @@ class DriverProcess(asyncio.Protocol):
             self._process = await asyncio.create_subprocess_exec(
                 node,
                 SOURCE / "main.js",
-                stdin=theirs,  # both ways; it ends when we do, however we end
+                stdin=theirs.fileno(),  # both ways; it ends when we do, however we end
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, "NODE_PATH": str(modules / "node_modules")},
