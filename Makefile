@@ -6,7 +6,7 @@ SOURCES := src tests bench scripts
 TESTS ?= tests
 ARGS ?=
 
-.PHONY: help up install check format-check lint types imports scripts-check fast-tests test bench format lock fresh clean
+.PHONY: help up install check format-check lint types imports scripts-check fast-tests driver test bench format lock fresh clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,7 +38,12 @@ imports:
 fast-tests:
 	$(BIN)/pytest tests/unit tests/property -m "not slow" -q $(ARGS)
 
-test: install ## Run every test this machine can run; says at the end which it skipped and why
+# Ahead of the tests, so that no test's deadline pays for a download.
+driver: install
+	@$(BIN)/python -c 'import asyncio; from hyperinfer.facilities.net.driver.install import ensure_installed; \
+		asyncio.run(ensure_installed(say=print))'
+
+test: driver ## Run every test this machine can run; says at the end which it skipped and why
 	$(BIN)/pytest $(TESTS) $(ARGS)
 
 bench: install ## Run every benchmark, one after the other
@@ -53,7 +58,7 @@ lock: install ## Write the lock files anew from pyproject.toml (UPGRADE=1 takes 
 	@scripts/lock
 
 fresh: ## Clone HEAD to a temporary folder and run the product there as a newcomer would, until it answers
-	@python3 scripts/fresh.py
+	@python3 scripts/fresh.py $(ARGS)
 
 clean: ## Remove .venv and every cache; keeps data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
