@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 
 
 @asynccontextmanager
-async def testnet() -> AsyncIterator[NetSettings]:
+async def local_dht() -> AsyncIterator[NetSettings]:
     """Run a local DHT for the length of the block; gives the settings of a net that uses it."""
     async with dht(host=HOST, port=0) as address:
         yield NetSettings(bootstrap=(address.bootstrap,), host=HOST, firewalled=False)

@@ -12,7 +12,7 @@ from hyperinfer.facilities.net.hyperswarm import hyperswarm
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.kernel.identity import from_seed
-from hyperinfer.testing.testnet import quick, testnet
+from hyperinfer.testing.testnet import local_dht, quick
 
 SERVER, CLIENT, STRANGER = (from_seed(letter * 32) for letter in (b"s", b"c", b"x"))
 METHODS = ("echo", "slow", "fail", "note")
@@ -67,7 +67,7 @@ class Ends:
 
 @pytest.fixture
 async def dht() -> AsyncIterator[NetSettings]:
-    async with testnet() as settings:
+    async with local_dht() as settings:
         yield quick(settings)
 
 
@@ -77,7 +77,7 @@ async def ends(request: pytest.FixtureRequest) -> AsyncIterator[Ends]:
         server_net: Net = MemoryNet()
         client_net = server_net
         if request.param != "memory":
-            settings = quick(await stack.enter_async_context(testnet()))
+            settings = quick(await stack.enter_async_context(local_dht()))
             server_net = client_net = await stack.enter_async_context(hyperswarm(settings))
             if request.param == "two drivers":
                 client_net = await stack.enter_async_context(hyperswarm(settings))

@@ -1,9 +1,11 @@
-"""uvicorn's HTTP/1.1 connection with what it leaves open closed: a head that never ends, in time or in size."""
+"""uvicorn's HTTP/1.1 connection, with heads bounded in time and size, and one write in each turn of the loop."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hyperinfer.facilities.http.coalesced import CoalescedTransport
 
 HEAD_TIMEOUT_S = 15.0
 """How long a client may take for a request's line and headers."""
@@ -20,7 +22,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, CoalescedTransport(transport, self.loop)))
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:

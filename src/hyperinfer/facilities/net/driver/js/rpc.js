@@ -1,9 +1,11 @@
 // protomux-rpc with the caller's own ids and raw payloads, so that Python keeps the books and no promise is made here.
 // Channel, framing and error frames are upstream's; only what is done with a message differs.
 const ProtomuxRPC = require('protomux-rpc')
+const c = require('compact-encoding')
 
 const HEARTBEAT_ID = 0xffffffff
-const NULL = Buffer.from('null')
+const NULL = c.encode(c.optionalBuffer, Buffer.from('null'))
+const EMPTY = Buffer.alloc(0)
 
 module.exports = class RawRPC extends ProtomuxRPC {
   constructor(stream, { id, onrequest, onevent, onresult, onerror, ondrain }) {
@@ -18,15 +20,15 @@ module.exports = class RawRPC extends ProtomuxRPC {
   }
 
   ask(id, method, value) {
-    return this._request.send({ id, method, value })
+    return this._request.send({ id, method, value: wrap(value) })
   }
 
   tell(method, value) {
-    return this._request.send({ id: 0, method, value })
+    return this._request.send({ id: 0, method, value: wrap(value) })
   }
 
   answer(id, value) {
-    return this._response.send({ id, error: null, value })
+    return this._response.send({ id, error: null, value: wrap(value) })
   }
 
   refuse(id, message) {
@@ -44,15 +46,37 @@ module.exports = class RawRPC extends ProtomuxRPC {
 
   _onrequest({ id, method, value }) {
     this.lastSeen = Date.now()
-    if (id === 0) this._hooks.onevent(method, value)
-    else this._hooks.onrequest(id, method, value)
+    guarded(this, () => {
+      if (id === 0) this._hooks.onevent(method, unwrap(value))
+      else this._hooks.onrequest(id, method, unwrap(value))
+    })
   }
 
   _onresponse({ id, error, value }) {
     this.lastSeen = Date.now()
     if (id === HEARTBEAT_ID || id === 0) return
-    if (error) this._hooks.onerror(id, error)
-    else this._hooks.onresult(id, value)
+    guarded(this, () => {
+      if (error) this._hooks.onerror(id, error)
+      else this._hooks.onresult(id, unwrap(value))
+    })
+  }
+}
+
+// Payloads are `optionalBuffer`s on the wire: upstream's default, which every peer speaks.
+function wrap(value) {
+  return c.encode(c.optionalBuffer, value)
+}
+
+function unwrap(value) {
+  return c.decode(c.optionalBuffer, value) || EMPTY
+}
+
+// A payload that is none ends the connection that it came on, and nothing else.
+function guarded(rpc, act) {
+  try {
+    act()
+  } catch (error) {
+    rpc.destroy(error)
   }
 }
 

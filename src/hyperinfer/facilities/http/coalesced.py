@@ -1,0 +1,68 @@
+"""A transport that writes once per turn of the event loop, so that a response's head and body are one packet."""
+
+import asyncio
+from typing import Any
+
+FLUSH_BYTES = 64 * 1024
+"""Beyond this it is written at once, so that a turn that never ends holds nothing back and flow control works."""
+
+
+class CoalescedTransport:
+    """The part of `asyncio.Transport` that uvicorn uses. What is written in one turn goes out at its end."""
+
+    __slots__ = ("_due", "_loop", "_pending", "_size", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._due = False
+
+    def write(self, data: bytes) -> None:
+        """Write at the end of this turn."""
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size > FLUSH_BYTES:
+            self.flush()
+        elif not self._due:
+            self._due = True
+            self._loop.call_soon(self._end_of_turn)
+
+    def flush(self) -> None:
+        """Write now what waits for the end of the turn."""
+        if self._pending:
+            data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
+            self._pending.clear()
+            self._size = 0
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once everything is written."""
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._pending.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it has been closed."""
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Take nothing more for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        self._transport.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What is known of the connection."""
+        return self._transport.get_extra_info(name, default)
+
+    def _end_of_turn(self) -> None:
+        self._due = False
+        self.flush()
