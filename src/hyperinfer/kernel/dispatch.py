@@ -37,6 +37,9 @@ STRANGER_IN_FLIGHT = 64
 STRANGER_BYTES = 64 * 1024
 """Largest call that a stranger may make without a valid credential."""
 
+NOTHING = (b"", b"null")
+"""What JavaScript peers send where there is nothing to say."""
+
 _envelope = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
 
@@ -131,7 +134,9 @@ class Dispatcher:
     async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
         route = self._route(method)
         with self._counted(link.remote_key):
-            envelope = _decode(_envelope, payload or b"null", method)
+            if payload in NOTHING:
+                payload = b"{}"
+            envelope = _decode(_envelope, payload, method)
             size = len(payload)
             call = await self._admit(route.method, link.remote_key, envelope.meta, _remaining_s(envelope.meta), size)
             data = payload if envelope.data is msgspec.UNSET else envelope.data
