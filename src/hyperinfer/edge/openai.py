@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 from starlette.requests import Request
@@ -18,8 +19,10 @@ from hyperinfer.errors import HyperinferError, ModelNotFound, StreamStalled
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 
-WRITE_TIMEOUT_S = 60.0
-"""How long a client may read nothing of a stream before it is given up."""
+STALL_S = 60.0
+"""How long a client may take nothing of a stream before it is given up."""
+LOOK_EVERY_S = 5.0
+"""How often that is looked at; a deadline for each write would cost more than the write."""
 DONE = b"data: [DONE]\n\n"
 
 
@@ -67,7 +70,7 @@ class ChatCompletions:
     async def _stream(self, request: Infer, meta: Meta, receive: Receive, send: Send) -> None:
         events = EventStream(send)
         try:
-            async with background(watch(receive), name="client"):
+            async with background(events.watch(receive), name="client"):
                 await self._gateway.call(
                     PROCESS_INFERENCE, request, meta=meta, timeout_s=self._timeout_s, sink=events.push
                 )
@@ -81,13 +84,12 @@ class EventStream:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._loop = asyncio.get_running_loop()
         self._started = False
+        self._writing_since: float | None = None
 
     async def push(self, chunks: Sequence[bytes]) -> None:
-        """Send chunks as one message; the very first chunk is the `Head`.
-
-        Raises `StreamStalled` if the client takes nothing for too long.
-        """
+        """Send chunks as one message, when the client has taken what came before; the very first is the `Head`."""
         if not self._started:
             await self._start(_head.decode(chunks[0]))
             chunks = chunks[1:]
@@ -103,7 +105,18 @@ class EventStream:
         if not self._started:
             raise error
         if not isinstance(error, StreamStalled):
-            await self._write(b"data: " + body_of(error) + b"\n\n", more=False)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STALL_S):
+                    await self._write(b"data: " + body_of(error) + b"\n\n", more=False)
+
+    async def watch(self, receive: Receive) -> None:
+        """Wait for the client to hang up or to stop reading; raises `ClientGone` or `StreamStalled`."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await watch(receive)
+            if self._writing_since is not None and self._loop.time() - self._writing_since > STALL_S:
+                raise StreamStalled("The client took nothing of the stream for too long.")
 
     async def _start(self, head: Head) -> None:
         self._started = True
@@ -116,11 +129,9 @@ class EventStream:
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _write(self, body: bytes, *, more: bool) -> None:
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        except TimeoutError as error:
-            raise StreamStalled("The client took nothing of the stream for too long.") from error
+        self._writing_since = self._loop.time()
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self._writing_since = None
 
 
 class ModelRoutes:

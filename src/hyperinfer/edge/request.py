@@ -52,10 +52,7 @@ class RequestHead:
 
 def read_head(scope: Scope) -> RequestHead:
     """Read the headers once. Raises `BadRequest` for a content length that is no number."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name in _WANTED:
-            found.setdefault(name, value)
+    found: dict[bytes, bytes] = dict(scope["headers"])
     length = found.get(b"content-length")
     if length is not None and not length.isdigit():
         raise BadRequest("The Content-Length header must be a whole number of bytes.")
@@ -164,6 +161,3 @@ def _request_id(given: bytes | None) -> str:
     if given and len(given) <= MAX_REQUEST_ID_CHARS and given.isascii() and given.decode().isprintable():
         return given.decode()
     return f"req_{secrets.token_hex(12)}"
-
-
-_WANTED = frozenset({b"host", b"origin", b"content-length", b"authorization", b"x-api-key", b"x-request-id"})

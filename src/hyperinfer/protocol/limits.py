@@ -1,12 +1,9 @@
 """Request limits: an exact sliding window over a bounded log of admissions. Pure: the time is an argument."""
 
 import math
-from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-Log = deque[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Standing:
 
 
 class SlidingLog:
-    """Admissions per key, at most `max_entries` over all keys.
+    """Admissions per key and window, at most `max_entries` in all.
 
     Exact in every window, unlike counters per clock minute, which let twice the limit pass round a full minute. The
     memory is bounded by refusing: a key that has no room left in the log is not admitted. Time must not go back.
@@ -42,7 +39,7 @@ class SlidingLog:
         self._max_entries = max_entries
         self._entries = 0
         # Oldest last admission first, so that those who have gone are at the front.
-        self._logs: OrderedDict[str, tuple[Log, float]] = OrderedDict()
+        self._keys: OrderedDict[str, _Key] = OrderedDict()
 
     def __len__(self) -> int:
         return self._entries
@@ -54,53 +51,68 @@ class SlidingLog:
         """
         if not windows:
             return True, None
-        log = self._log(key, windows, now)
-        standing = _standing(log, windows, now)
-        if standing.retry_after_s > 0:
-            return False, standing
-        if not self._has_room(now):
+        known = self._current(key, windows, now)
+        if any(len(known.logs[window.length_s]) >= window.requests for window in windows):
+            return False, _standing(known, windows, now)
+        if not self._has_room(len(known.logs), now):
             longest = max(windows, key=lambda window: window.length_s)
             return False, Standing(longest, 0, 1.0, 1.0)
-        log.append(now)
-        self._entries += 1
-        self._logs[key] = (log, now + max(window.length_s for window in windows))
-        self._logs.move_to_end(key)
-        return True, _standing(log, windows, now)
+        for log in known.logs.values():
+            log.append(now)
+        self._entries += len(known.logs)
+        known.expires = now + max(known.logs)
+        self._keys[key] = known
+        self._keys.move_to_end(key)
+        return True, _standing(known, windows, now)
 
     def look(self, key: str, windows: Sequence[Window], now: float) -> Standing | None:
         """How a key stands, nothing being counted."""
-        return _standing(self._log(key, windows, now), windows, now) if windows else None
+        return _standing(self._current(key, windows, now), windows, now) if windows else None
 
-    def _log(self, key: str, windows: Sequence[Window], now: float) -> Log:
-        """The key's admissions that still count in some window."""
-        found = self._logs.get(key)
-        if found is None:
-            return deque()
-        log = found[0]
-        horizon = now - max(window.length_s for window in windows)
-        while log and log[0] <= horizon:
-            log.popleft()
-            self._entries -= 1
-        return log
+    def _current(self, key: str, windows: Sequence[Window], now: float) -> "_Key":
+        """What is known of a key, without the admissions that no longer count."""
+        known = self._keys.get(key) or _Key()
+        for length_s in known.logs.keys() - {window.length_s for window in windows}:
+            self._entries -= len(known.logs.pop(length_s))  # the key has other limits than before
+        for window in windows:
+            log = known.logs.get(window.length_s)
+            if log is None:
+                known.logs[window.length_s] = deque()
+                continue
+            horizon = now - window.length_s
+            while log and log[0] <= horizon:
+                log.popleft()
+                self._entries -= 1
+        return known
 
-    def _has_room(self, now: float) -> bool:
-        """Whether one more entry fits, once keys whose last admission no longer counts are forgotten."""
-        while self._logs:
-            key, (log, expires) = next(iter(self._logs.items()))
-            if expires > now:
+    def _has_room(self, wanted: int, now: float) -> bool:
+        """Whether so many more entries fit, once keys whose last admission no longer counts are forgotten."""
+        while self._keys:
+            key, known = next(iter(self._keys.items()))
+            if known.expires > now:
                 break
-            self._entries -= len(log)
-            del self._logs[key]
-        return self._entries < self._max_entries
+            self._entries -= sum(map(len, known.logs.values()))
+            del self._keys[key]
+        return self._entries + wanted <= self._max_entries
 
 
-def _standing(log: Log, windows: Sequence[Window], now: float) -> Standing:
+class _Key:
+    """One key's admissions for each window length, oldest first, and when the last of them stops to count."""
+
+    __slots__ = ("expires", "logs")
+
+    def __init__(self) -> None:
+        self.logs: dict[float, deque[float]] = {}
+        self.expires = 0.0
+
+
+def _standing(known: _Key, windows: Sequence[Window], now: float) -> Standing:
     retry_after_s = 0.0
     nearest: tuple[int, float, Window] | None = None
     for window in windows:
-        first = bisect_right(log, now - window.length_s)
-        remaining = max(0, window.requests - (len(log) - first))
-        resets_in_s = log[first] + window.length_s - now if first < len(log) else 0.0
+        log = known.logs[window.length_s]
+        remaining = max(0, window.requests - len(log))
+        resets_in_s = log[0] + window.length_s - now if log else 0.0
         if remaining == 0:
             retry_after_s = max(retry_after_s, _frees_in_s(log, window, now))
         if nearest is None or (remaining, -resets_in_s) < (nearest[0], -nearest[1]):
@@ -109,7 +121,7 @@ def _standing(log: Log, windows: Sequence[Window], now: float) -> Standing:
     return Standing(nearest[2], nearest[0], nearest[1], retry_after_s)
 
 
-def _frees_in_s(log: Log, window: Window, now: float) -> float:
+def _frees_in_s(log: deque[float], window: Window, now: float) -> float:
     """When a full window has room again: as its limit-th last admission leaves it. Never, for a limit of 0."""
     if window.requests < 1:
         return window.length_s

@@ -135,7 +135,8 @@ async def _ask_and_wait(client: Any, body: dict[str, Any]) -> None:
 
 
 async def test_a_reader_that_stalls_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai, "WRITE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(openai, "STALL_S", 0.1)
+    monkeypatch.setattr(openai, "LOOK_EVERY_S", 0.05)
     ended = asyncio.Event()
     chunk = b'{"a":"' + b"x" * 100_000 + b'"}'
 

@@ -49,3 +49,13 @@ def test_rounding_never_refuses_without_a_time_to_wait() -> None:
         assert ok or standing.retry_after_s > 0
         if ok:
             return
+
+
+def test_a_key_whose_limits_change_keeps_no_log_of_the_old_ones() -> None:
+    log = SlidingLog()
+    log.admit("a", [MINUTE, HOUR], 0.0)
+    assert len(log) == 2
+    assert log.admit("a", [MINUTE], 1.0) == (True, Standing(MINUTE, 0, 59.0, 59.0))
+    assert len(log) == 2
+    assert log.admit("a", [HOUR], 2.0)[0]
+    assert len(log) == 1
