@@ -1,0 +1,127 @@
+"""The processes under test: a bare ASGI echo, everything in one process, or gateway and workers across Hyperswarm."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from hyperinfer.contracts.inference import Processed, ProcessRequest, Usage
+from hyperinfer.facilities.http import Listen, serving
+from hyperinfer.facilities.net.hyperswarm import hyperswarm
+from hyperinfer.facilities.net.memory import MemoryNet
+from hyperinfer.kernel.calls import Call
+from hyperinfer.kernel.compose import Part, net_settings, running
+from hyperinfer.kernel.own_swarm import prepare
+from hyperinfer.kernel.run import run_process
+from hyperinfer.testing.auth import FakeAuth
+from hyperinfer.testing.inference import FakeInference
+from hyperinfer.testing.swarm import part
+from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
+
+MODEL = "echo"
+CHUNKS = 32
+"""Chunks of one streamed answer."""
+
+STAMP = b'"id":"chatcmpl-0123456789abcdef01234567","created":1800000000,"model":"echo"'
+CHUNK = (
+    b'{"object":"chat.completion.chunk",'
+    + STAMP
+    + b',"choices":[{"index":0,"delta":{"content":"token "},"finish_reason":null}]}'
+)
+WHOLE = (
+    b'{"object":"chat.completion",'
+    + STAMP
+    + b',"choices":[{"index":0,"message":{"role":"assistant","content":"'
+    + b"token " * CHUNKS
+    + b'"},"finish_reason":"stop"}],"usage":{"prompt_tokens":200,"completion_tokens":32,"total_tokens":232}}'
+)
+
+
+async def floor(scope: Any, receive: Any, send: Any) -> None:
+    """The floor: the same answer by a bare ASGI app on the same server, without account, limit, choice or hop."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    if msgspec.json.decode(body).get("stream"):
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for _ in range(CHUNKS):
+            await send({"type": "http.response.body", "body": b"data: " + CHUNK + b"\n\n", "more_body": True})
+            await asyncio.sleep(0)
+        await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
+        return
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(WHOLE))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": WHOLE})
+
+
+async def echo(request: ProcessRequest, call: Call) -> Processed:
+    """The echo backend: as fast as a worker can answer, one chunk in each turn of the event loop."""
+    processed = Processed(usage=Usage(200, CHUNKS), finish_reason="stop", model=MODEL, completion=msgspec.Raw(WHOLE))
+    if call.send is None:
+        return processed
+    for _ in range(CHUNKS):
+        await call.send([CHUNK])
+        await asyncio.sleep(0)
+    return msgspec.structs.replace(processed, completion=msgspec.Raw(b"null"))
+
+
+def parts(home: Path, bootstrap: str | None) -> dict[str, Part]:
+    """The workers. Limits are checked, and out of the way."""
+    net: dict[str, Any] = {"net__driver": bootstrap is not None}
+    if bootstrap:
+        net |= {"net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
+    inference = FakeInference(MODEL, slots=512)
+    inference.answer = echo
+    limits: dict[str, Any] = {"limits__default_per_minute": 1_000_000, "limits__default_per_hour": 1_000_000}
+    return {
+        "auth": part(FakeAuth().worker(), home=home, **net),
+        "inference": part(inference.worker(), home=home, **net),
+        "gateway": part(GATEWAY, home=home, http__port=0, **limits, **net),
+    }
+
+
+@asynccontextmanager
+async def served(role: str, home: Path, bootstrap: str | None) -> AsyncIterator[str]:
+    """Run a role; gives the URL, where it has one."""
+    if role == "floor":
+        async with serving(floor, Listen(port=0, drain_s=0.5)) as url:
+            yield url
+        return
+    known = parts(home, bootstrap)
+    prepare(tuple(known.values()), home=home, now=datetime.now(UTC))
+    mine = [known[name] for name in {"all": known, "gateway": ("gateway",), "workers": ("auth", "inference")}[role]]
+    async with AsyncExitStack() as stack:
+        net = await stack.enter_async_context(hyperswarm(net_settings(mine))) if bootstrap else MemoryNet()
+        workers = await stack.enter_async_context(running(mine, home=home, net=net))
+        yield next((worker.addresses["http"] for worker in workers if "http" in worker.addresses), "")
+
+
+def main() -> None:
+    """Run the role in argv[1] in the home folder argv[2], with the DHT node argv[3], until told to stop."""
+    role, home, bootstrap = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+    async def serve(stop: asyncio.Event) -> None:
+        async with served(role, home, bootstrap) as url:
+            print(url, flush=True)
+            await stop.wait()
+
+    sys.exit(run_process(serve, say=lambda text: print(text, file=sys.stderr)))
+
+
+if __name__ == "__main__":
+    main()
