@@ -1,21 +1,54 @@
 // Frames on the socket to Python: u32 length, u8 op, u32 id, u32 handle, u16 name length, name, payload; little-endian.
 // The length counts what follows it.
 const HEAD = 15
+const BLOCK = 64 * 1024
 const EMPTY = Buffer.alloc(0)
 const names = new Map() // buffers of the few names there are
 const MAX_NAMES = 4096
 
-exports.encode = function encode(op, id, handle, name, payload) {
-  const word = nameBuffer(name)
-  const frame = Buffer.allocUnsafe(HEAD + word.length + payload.length)
-  frame.writeUInt32LE(frame.length - 4, 0)
-  frame[4] = op
-  frame.writeUInt32LE(id, 5)
-  frame.writeUInt32LE(handle, 9)
-  frame.writeUInt16LE(word.length, 13)
-  frame.set(word, HEAD)
-  frame.set(payload, HEAD + word.length)
-  return frame
+// Gathers frames in large blocks, so that many small ones cost one allocation and one write.
+exports.Writer = class Writer {
+  constructor() {
+    this._block = Buffer.allocUnsafe(BLOCK)
+    this._start = 0 // what lies before it is being written
+    this._end = 0
+    this._full = []
+  }
+
+  get empty() {
+    return this._end === this._start && this._full.length === 0
+  }
+
+  push(op, id, handle, name, payload) {
+    const word = nameBuffer(name)
+    const size = HEAD + word.length + payload.length
+    if (this._block.length - this._end < size) this._turn(size)
+    const block = this._block
+    const at = this._end
+    block.writeUInt32LE(size - 4, at)
+    block[at + 4] = op
+    block.writeUInt32LE(id, at + 5)
+    block.writeUInt32LE(handle, at + 9)
+    block.writeUInt16LE(word.length, at + 13)
+    if (word.length > 0) block.set(word, at + HEAD)
+    block.set(payload, at + HEAD + word.length)
+    this._end = at + size
+  }
+
+  // What has been gathered, in as few pieces as there are blocks.
+  take() {
+    const pieces = this._full
+    if (this._end > this._start) pieces.push(this._block.subarray(this._start, this._end))
+    this._start = this._end
+    this._full = []
+    return pieces
+  }
+
+  _turn(size) {
+    if (this._end > this._start) this._full.push(this._block.subarray(this._start, this._end))
+    this._block = Buffer.allocUnsafe(Math.max(BLOCK, size))
+    this._start = this._end = 0
+  }
 }
 
 // Cuts what arrives into frames; what is incomplete waits for the next piece.

@@ -44,21 +44,26 @@ module.exports = class RawRPC extends ProtomuxRPC {
     this._request.send({ id: HEARTBEAT_ID, method: 'ping', value: NULL })
   }
 
+  // A payload that is none ends the connection that it came on, and nothing else.
   _onrequest({ id, method, value }) {
     this.lastSeen = Date.now()
-    guarded(this, () => {
+    try {
       if (id === 0) this._hooks.onevent(method, unwrap(value))
       else this._hooks.onrequest(id, method, unwrap(value))
-    })
+    } catch (error) {
+      this.destroy(error)
+    }
   }
 
   _onresponse({ id, error, value }) {
     this.lastSeen = Date.now()
     if (id === HEARTBEAT_ID || id === 0) return
-    guarded(this, () => {
+    try {
       if (error) this._hooks.onerror(id, error)
       else this._hooks.onresult(id, unwrap(value))
-    })
+    } catch (error) {
+      this.destroy(error)
+    }
   }
 }
 
@@ -69,15 +74,6 @@ function wrap(value) {
 
 function unwrap(value) {
   return c.decode(c.optionalBuffer, value) || EMPTY
-}
-
-// A payload that is none ends the connection that it came on, and nothing else.
-function guarded(rpc, act) {
-  try {
-    act()
-  } catch (error) {
-    rpc.destroy(error)
-  }
 }
 
 // An error as upstream's error frames carry it.
