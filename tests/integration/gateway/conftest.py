@@ -1,14 +1,16 @@
 """A gateway with auth and inference workers that do what the test says, over the memory net, spoken to over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 
 from hyperinfer.contracts.gateway import SwarmWorker
 from hyperinfer.facilities.clock import SystemClock
+from hyperinfer.facilities.net import Net
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.kernel.compose import Part, Running, running
 from hyperinfer.kernel.own_swarm import prepare
@@ -24,9 +26,10 @@ BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "
 class House:
     """A gateway and what is around it; `http` asks it with the key of `ada`. Each worker stops and starts by name."""
 
-    def __init__(self, home: Path, net: MemoryNet, auth: FakeAuth, parts: dict[str, Part]) -> None:
+    def __init__(self, home: Path, nets: Mapping[str, Net], auth: FakeAuth, parts: dict[str, Part]) -> None:
         self.home = home
-        self.net = net
+        self.net = MemoryNet()
+        self._nets = nets
         self.auth = auth
         self.key = auth.person("ada")
         self.running: dict[str, Running] = {}
@@ -37,7 +40,7 @@ class House:
     async def start(self, name: str) -> None:
         stack = self._stops[name] = AsyncExitStack()
         [self.running[name]] = await stack.enter_async_context(
-            running([self._parts[name]], home=self.home, net=self.net)
+            running([self._parts[name]], home=self.home, net=self._nets.get(name, self.net))
         )
 
     async def stop(self, name: str) -> None:
@@ -84,9 +87,16 @@ class House:
 
 @asynccontextmanager
 async def house(
-    home: Path, *inferences: FakeInference, auth: FakeAuth | None = None, **settings: Any
+    home: Path,
+    *inferences: FakeInference,
+    auth: FakeAuth | None = None,
+    nets: Mapping[str, Net] = MappingProxyType({}),
+    **settings: Any,
 ) -> AsyncIterator[House]:
-    """Run a gateway, `auth`, and `inference-0`, `inference-1`, …; `settings` are the gateway's."""
+    """Run a gateway, `auth`, and `inference-0`, `inference-1`, …; `settings` are the gateway's.
+
+    All are on one memory net, but for those that `nets` gives another.
+    """
     auth = auth or FakeAuth()
     parts = {
         "auth": part(auth.worker(), home=home),
@@ -97,7 +107,7 @@ async def house(
         },
     }
     prepare(tuple(parts.values()), home=home, now=SystemClock().now())
-    one = House(home, MemoryNet(), auth, parts)
+    one = House(home, nets, auth, parts)
     try:
         for name in parts:
             await one.start(name)
