@@ -1,0 +1,73 @@
+"""JSON into Structs, where what is wrong becomes a sentence that names the field."""
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from hyperinfer.errors import BadRequest
+
+T = TypeVar("T")
+
+WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+
+_AT = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+_TYPES = re.compile(r"^Expected `([^`]+)`, got `([^`]+)`$")
+_BOUND = re.compile(r"^Expected `([^`]+)`( of length)? (>=|<=|>|<) (\S+)$")
+_MISSING = re.compile(r"^Object missing required field `([^`]+)`$")
+_VALUE = re.compile(r"^Invalid (?:enum )?value (.+)$", re.DOTALL)
+
+
+def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    """JSON as a Struct. Raises `BadRequest` with the field's path in `param`."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise refusal(str(error)) from error
+    except RecursionError as error:
+        raise BadRequest("The body is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+
+
+def refusal(text: str) -> BadRequest:
+    """The error for a message of msgspec's, such as "Expected `int`, got `str` - at `$.seed`"."""
+    at = _AT.match(text)
+    what, path = (at[1], at[2]) if at else (text, "")
+    if missing := _MISSING.match(what):
+        path = f"{path}.{missing[1]}" if path else missing[1]
+        return BadRequest(f"{path} is missing.", param=path)
+    return BadRequest(f"{path or 'The body'} {_fault(what)}.", param=path)
+
+
+def _fault(what: str) -> str:
+    if types := _TYPES.match(what):
+        return f"must be {_any_of(types[1])}, not {_word(types[2])}"
+    if bound := _BOUND.match(what):
+        kind, of_length, sign, number = bound.groups()
+        limit = f"{BOUNDS[sign]} {number.removesuffix('.0')}"
+        if of_length:
+            unit = "character" if kind == "str" else "item"
+            return f"must have {limit} {unit}{'' if number == '1' else 's'}"
+        return f"must be {limit}"
+    if value := _VALUE.match(what):
+        return f"cannot be {value[1][:80]}"
+    return f"is wrong: {what}"
+
+
+def _any_of(types: str) -> str:
+    *most, last = (_word(kind) for kind in types.split(" | "))
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _word(kind: str) -> str:
+    return WORDS.get(kind, kind)

@@ -1,0 +1,137 @@
+"""One engine process: its folder, its socket, its key, and its end."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from hyperinfer.errors import BackendFailed
+from hyperinfer.facilities.tasks import background
+from hyperinfer.workers.inference.backends.llamacpp.child import EngineOrder
+
+CHILD = "hyperinfer.workers.inference.backends.llamacpp.child"
+STOP_TIMEOUT_S = 2.0
+LAST_WORDS_S = 0.5
+MAX_LINE_BYTES = 2000
+LAST_LINES = 5
+"""Lines of what the engine said last, kept for the sentence that says why it ended."""
+
+log = structlog.get_logger(__name__)
+
+
+class EngineProcess:
+    """An engine that serves on `socket`; whoever talks to it needs `key`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, socket: Path, key: str) -> None:
+        self._process = process
+        self._said: deque[str] = deque(maxlen=LAST_LINES)
+        self._silent = asyncio.Event()
+        self.socket = socket
+        self.key = key
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def serving(self, timeout_s: float) -> None:
+        """Wait until it has loaded its model. Raises `BackendFailed` if it ends before, or takes too long."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                said = await self._process.stdout.readline()
+        except TimeoutError as error:
+            raise BackendFailed(f"The engine did not load its model within {timeout_s:g} s.") from error
+        if said.strip() != b"ready":
+            raise BackendFailed(await self.ended())
+
+    async def exited(self) -> int:
+        """Wait for its end; gives its exit code, or minus the signal that ended it."""
+        return await self._process.wait()
+
+    async def ended(self) -> str:
+        """Wait for its end and its last words; says in a sentence how it came about."""
+        code = await self.exited()
+        with suppress(TimeoutError):  # what it said last may still be on its way
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._silent.wait()
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last = " | ".join(self._said)
+        return f"The engine {how}." + (f" It said: {last}" if last and code >= 0 else "")
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait for that."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+    async def listen(self) -> None:
+        """Log what it says, until its end."""
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.read(MAX_LINE_BYTES):
+            text = line.decode(errors="replace").strip()
+            self._said += [piece[-300:] for piece in text.splitlines() if piece.strip()]
+            log.debug("engine_says", text=text)
+        self._silent.set()
+
+
+@asynccontextmanager
+async def engine_process(
+    *, model_path: Path, slots: int, context_tokens: int, threads: int
+) -> AsyncIterator[EngineProcess]:
+    """An engine for the length of the block. It does not serve at once: wait for `serving`."""
+    # Not under the data folder: the path of a Unix socket may have about a hundred bytes.
+    folder = Path(tempfile.mkdtemp(prefix="hyperinfer-"))
+    try:
+        order = EngineOrder(
+            model_path=str(model_path),
+            socket=str(folder / "engine.sock"),
+            key=secrets.token_urlsafe(32),
+            slots=slots,
+            context_tokens=context_tokens,
+            threads=threads,
+            parent=os.getpid(),
+        )
+        process = await _start(order)
+        engine = EngineProcess(process, Path(order.socket), order.key)
+        async with background(engine.listen(), name="engine log"):
+            try:
+                yield engine
+            finally:
+                await engine.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _start(order: EngineOrder) -> asyncio.subprocess.Process:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-P", "-m", CHILD),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for the worker, which stops the engine when it is done with it
+    )
+    assert process.stdin is not None
+    process.stdin.write(msgspec.json.encode(order) + b"\n")
+    return process

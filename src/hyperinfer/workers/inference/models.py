@@ -1,0 +1,113 @@
+"""The models of a worker: which backend runs each, its slots, and how fast it has been."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+
+from hyperinfer.contracts.inference import ModelStatus
+from hyperinfer.errors import ModelNotFound, Unavailable
+from hyperinfer.workers.inference.backends import Backend, BackendModel, End
+from hyperinfer.workers.inference.slots import Slots
+
+LEARNING = 0.2
+"""How much one request changes what is reported of a model's speed."""
+RETRY_AFTER_S = 2.0
+READY, LOADING, AWAY = "ready", "loading", "away"
+
+log = structlog.get_logger(__name__)
+
+
+class Model:
+    """One model and what has happened with it."""
+
+    def __init__(self, backend: Backend, offered: BackendModel, slots: Slots) -> None:
+        self.backend = backend
+        self.offered = offered
+        self.slots = slots
+        self._tokens_per_s = 0.0
+        self._first_token_s = 0.0
+        self._served = 0
+        self._errors = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called here."""
+        return self.offered.name
+
+    def served(self, end: End, *, first_token_s: float, later_s: float) -> float:
+        """Take note of an answer; returns its tokens a second after the first one, 0 if it had no second one."""
+        later_tokens = end.usage.completion_tokens - 1
+        speed = later_tokens / later_s if later_tokens > 0 and later_s > 0 else 0.0
+        self._served += 1
+        self._first_token_s = _averaged(self._first_token_s, first_token_s)
+        if speed:
+            self._tokens_per_s = _averaged(self._tokens_per_s, speed)
+        return speed
+
+    def failed(self) -> None:
+        """Take note of a failure of the backend."""
+        self._errors += 1
+
+    def status(self) -> ModelStatus:
+        """How it is now."""
+        return ModelStatus(
+            name=self.name,
+            backend=self.backend.name,
+            state=self.offered.state,
+            slots=self.offered.slots,
+            busy=self.slots.busy,
+            queued=self.slots.queued,
+            context_tokens=self.offered.context_tokens,
+            capabilities=self.offered.capabilities,
+            tokens_per_s=round(self._tokens_per_s, 1),
+            first_token_s=round(self._first_token_s, 3),
+            errors=self._errors,
+            served=self._served,
+        )
+
+
+class Models:
+    """Every model of the backends, by name. Of two of the same name the first backend's counts."""
+
+    def __init__(self, *, default: str, new_slots: Callable[[int], Slots]) -> None:
+        self._default = default
+        self._new_slots = new_slots
+        self._models: dict[str, Model] = {}
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def refresh(self, backends: Sequence[Backend]) -> None:
+        """Take over what the backends have now."""
+        before, self._models = self._models, {}
+        for backend in backends:
+            for offered in backend.models():
+                if offered.name in self._models:
+                    continue
+                model = before.get(offered.name)
+                if model is None or model.backend is not backend or model.offered.slots != offered.slots:
+                    model = Model(backend, offered, self._new_slots(offered.slots))
+                if model.offered.state != offered.state:
+                    log.info("model", name=offered.name, state=offered.state, reason=offered.reason or None)
+                model.offered = offered
+                self._models[offered.name] = model
+
+    def find(self, name: str) -> Model:
+        """The model of this name, or the default one if it is empty. Raises `ModelNotFound`, `Unavailable`."""
+        wanted = name or self._default or next(iter(self._models), "")
+        model = self._models.get(wanted)
+        if model is None:
+            raise ModelNotFound(f"This worker has no model {wanted[:200]!r}.", model=wanted[:200])
+        if model.offered.state == AWAY:
+            raise Unavailable(model.offered.reason, model=wanted, retry_after_s=RETRY_AFTER_S)
+        return model
+
+    def not_ready(self) -> Sequence[str]:
+        """Why no request could be answered now; nothing if one could."""
+        if any(model.offered.state == READY for model in self):
+            return ()
+        return [model.offered.reason for model in self] or ["This worker has no model."]
+
+
+def _averaged(before: float, value: float) -> float:
+    return before + LEARNING * (value - before) if before else value

@@ -1,0 +1,45 @@
+"""The inference worker: its parts and how they are put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.worker import Context, Service, WorkerType
+from hyperinfer.workers.inference.backends.echo import Echo
+from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
+from hyperinfer.workers.inference.config import InferenceSettings
+from hyperinfer.workers.inference.meters import Meters
+from hyperinfer.workers.inference.methods import InferenceMethods
+from hyperinfer.workers.inference.service import InferenceService
+
+
+@asynccontextmanager
+async def open_inference(context: Context[InferenceSettings], own: Caller) -> AsyncIterator[Service]:
+    """Run an inference worker; its models load while it is already found and asked."""
+    settings = context.settings
+    meters = Meters(context.registry)
+    service = InferenceService(settings, clock=context.clock, meters=meters)
+    async with AsyncExitStack() as backends:
+        if settings.llamacpp.enabled:
+            service.add(
+                await backends.enter_async_context(
+                    open_llamacpp(
+                        settings.llamacpp,
+                        data=context.paths.data,
+                        clock=context.clock,
+                        changed=service.refresh,
+                        restarted=meters.restarts.labels(LlamaCpp.name).inc,
+                    )
+                )
+            )
+        if settings.echo.enabled:
+            service.add(Echo(settings.echo, context.clock))
+        yield Service(
+            routes=InferenceMethods(service).routes(),
+            announces=("inference", "processor"),
+            not_ready=service.not_ready,
+            on_drain=service.drain,
+        )
+
+
+WORKER = WorkerType(name="inference", settings=InferenceSettings, observe_port=9102, open=open_inference)
