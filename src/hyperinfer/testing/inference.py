@@ -26,11 +26,15 @@ REPORT_EVERY_S = 1.0
 
 
 class FakeInference:
-    """One inference worker with these models. `answer` may be replaced, `report` changes what it says of itself."""
+    """One inference worker with these models.
+
+    `answer` may be replaced, `report` changes what it says of itself, and while `silent` it says nothing.
+    """
 
     def __init__(self, *models: str, slots: int = 4) -> None:
         self.answer: Answer = echo
         self.requests: list[ProcessRequest] = []
+        self.silent = False
         self._status = WorkerStatus(
             models=tuple(
                 ModelStatus(name=name, backend="fake", state="ready", slots=slots, busy=0, queued=0, context_tokens=512)
@@ -63,7 +67,8 @@ class FakeInference:
     async def _watch(self, request: Nothing, call: Call) -> Nothing:
         while not self._status.draining:
             changed = self._changed
-            await call.stream([msgspec.json.encode(self._status)])
+            if not self.silent:
+                await call.stream([msgspec.json.encode(self._status)])
             try:
                 async with asyncio.timeout(REPORT_EVERY_S):
                     await changed.wait()

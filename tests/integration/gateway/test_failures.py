@@ -105,6 +105,29 @@ async def test_a_worker_that_dies_in_mid_request_costs_a_retry(tmp_path: Path, s
         assert "three" in str(answer)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_worker_that_falls_silent_costs_a_pause(tmp_path: Path, stream: bool) -> None:
+    inferences = [FakeInference("m") for _ in range(2)]
+
+    def fall_silent(one: FakeInference) -> Answer:
+        async def answer(request: ProcessRequest, call: Call) -> Processed:
+            one.silent = True
+            for inference in inferences:
+                inference.answer = echo
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        return answer
+
+    for inference in inferences:
+        inference.answer = fall_silent(inference)
+    async with house(tmp_path, *inferences) as running, asyncio.timeout(5):
+        status, answer = await (running.stream() if stream else running.chat())
+        assert status == 200
+        assert "three" in str(answer)
+        assert sum(inference.silent for inference in inferences) == 1
+
+
 async def test_a_worker_that_is_gone_is_waited_for_and_then_missed_aloud(tmp_path: Path) -> None:
     async with house(tmp_path, FakeInference("m"), worker_wait_s=0.2) as running:
         await running.kill("inference-0")

@@ -11,6 +11,7 @@ from hyperinfer.contracts.inference import WATCH_STATUS, ModelStatus, WorkerStat
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import HyperinferError, RemoteError
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.members import Members
 from hyperinfer.protocol.breaker import Breaker
@@ -20,10 +21,11 @@ ROLE = "inference"
 LOOK_EVERY_S = 3.0
 LOOK_EVERY_ALONE_S = 0.5
 """While no worker is live, so that a gateway that starts first is ready soon after."""
-FIRST_REPORT_S = 15.0
-"""How long connecting and the first report may take."""
-SILENCE_S = 5.0
-"""A worker reports every second; one that is silent for so long counts as lost."""
+TICK_S = 0.75
+"""Workers report every second; what is missed is counted in ticks, so that a stall of our own is not blamed on them."""
+SILENT_TICKS = 4
+FIRST_REPORT_TICKS = 20
+"""Ticks without a report after which a worker counts as lost, and ticks for connecting and the first report."""
 WATCH_S = 3000.0
 """How long one watch lasts before it is made anew; a call may last an hour at most."""
 FIRST_PAUSE_S = 0.25
@@ -69,7 +71,7 @@ class Offer:
 class Worker:
     """One inference worker. `live` as long as it reports; a lost one is remembered with what it had."""
 
-    __slots__ = ("caller", "draining", "hex", "key", "live", "lost_at", "name", "offers")
+    __slots__ = ("attempts", "caller", "draining", "hex", "key", "live", "lost_at", "name", "offers", "reports")
 
     def __init__(self, key: bytes, *, name: str, caller: Caller, now: float) -> None:
         self.key = key
@@ -80,6 +82,9 @@ class Worker:
         self.live = False
         self.draining = False
         self.lost_at = now
+        self.reports = 0
+        self.attempts: set[asyncio.Timeout] = set()
+        """Requests under way that have not begun to answer, which can still be given to another worker."""
 
     @property
     def state(self) -> str:
@@ -98,6 +103,7 @@ class Worker:
             offer.report(model)
         self.draining = status.draining
         self.live = True
+        self.reports += 1
 
 
 class Fleet:
@@ -196,6 +202,7 @@ class Fleet:
                 self._log.debug("inference_watch_ended", name=worker.name, reason=error.message)
             except TimeoutError:
                 self._log.debug("inference_watch_ended", name=worker.name, reason="silence")
+                self._silent(worker)
             self.lost(worker)
             lasted = self._clock.monotonic() - began_at > LONGEST_PAUSE_S
             pause_s = FIRST_PAUSE_S if lasted else min(pause_s * 2, LONGEST_PAUSE_S)
@@ -203,14 +210,31 @@ class Fleet:
 
     async def _watch_once(self, worker: Worker) -> None:
         """Take reports until the worker is lost. Raises the errors of the net, or `TimeoutError` for silence."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(FIRST_REPORT_S) as silence:
 
-            async def take(reports: Sequence[bytes]) -> None:
-                silence.reschedule(loop.time() + SILENCE_S)
-                self._report(worker, _read(reports[-1]))
+        async def take(reports: Sequence[bytes]) -> None:
+            self._report(worker, _read(reports[-1]))
 
+        async with background(self._listen(worker), name=f"silence of {worker.name}"):
             await worker.caller.call(WATCH_STATUS, Nothing(), timeout_s=WATCH_S, sink=take)
+
+    async def _listen(self, worker: Worker) -> None:
+        """Raise `TimeoutError` once a worker has been silent for too many ticks."""
+        allowed, missed = FIRST_REPORT_TICKS, 0
+        while missed < allowed:
+            before = worker.reports
+            await self._clock.sleep(TICK_S)
+            missed += 1
+            if worker.reports != before:
+                allowed, missed = SILENT_TICKS, 0
+        raise TimeoutError
+
+    def _silent(self, worker: Worker) -> None:
+        """A worker is silent, its link not yet known to be dead: what it has not begun goes to others, if there are any."""
+        self.lost(worker)
+        if self.any_live:
+            now = asyncio.get_running_loop().time()
+            for attempt in worker.attempts:
+                attempt.reschedule(now)
 
     def _report(self, worker: Worker, status: WorkerStatus) -> None:
         before = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})
