@@ -65,7 +65,8 @@ async def main(rounds: int) -> None:
 
 def show(ours: list[Result], bare: list[Result]) -> None:
     def median(results: list[Result], level: int, name: str) -> float:
-        return statistics.median(one["calls"][str(level)][name] for one in results)
+        figures: list[float] = [one["calls"][str(level)][name] for one in results]
+        return statistics.median(figures)
 
     print(f"calls of 1 KB between two processes over Hyperswarm, loopback; medians of {len(ours)} rounds, alternating")
     print(

@@ -66,6 +66,11 @@ def public_jwk(key: Ed25519PrivateKey, key_id: str) -> dict[str, str]:
     return {**{name: str(value) for name, value in jwk.items()}, "kid": key_id, "alg": ALGORITHM, "use": "sig"}
 
 
+def public_key(jwk: dict[str, str]) -> jwt.PyJWK:
+    """The key in a JWK, for this one algorithm whatever the JWK says of itself."""
+    return jwt.PyJWK(jwk, ALGORITHM)
+
+
 def key_id_of(token: str) -> str:
     """Which key a token says it was signed with. Raises `Unauthenticated` for what is no token."""
     try:

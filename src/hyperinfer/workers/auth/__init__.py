@@ -1,0 +1,1 @@
+"""The auth worker: people, their sessions and their API keys."""
