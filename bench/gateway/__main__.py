@@ -15,7 +15,7 @@ import msgspec
 import psutil
 
 from bench.gateway.load import Measured, Plan
-from bench.gateway.serve import CHUNKS, MODEL
+from bench.gateway.serve import BATCH, MODEL, TOKENS
 from hyperinfer.facilities.net.dht import dht
 
 READY_S = 30.0
@@ -63,26 +63,27 @@ async def main() -> None:
                     print(line(row, floors[(stream, concurrency)]), flush=True)
 
 
-EXPLANATION = f"""The gateway before an echo backend, with authentication and limits on. A request is 1 KB, an answer 0.4 KB, a streamed
-one {CHUNKS} chunks. "floor" is a bare ASGI app on the same HTTP server that gives the same answer without gateway or worker,
-"one process" is auth, gateway and inference in one, "Hyperswarm" is gateway and workers in processes of their own.
-"+p50" is what p50 is above the floor's. CPU is of the gateway's process ("one process": of all three workers)."""
+EXPLANATION = f"""The gateway before an echo backend, with authentication and limits on. A request is 1 KB, an answer
+{TOKENS} tokens, streamed as so many chunks in batches of {BATCH}. "floor" is a bare ASGI app on the same HTTP
+server with the same answer and no gateway, worker or hop behind it; "one process" is auth, gateway
+and inference in one; "Hyperswarm" is gateway and workers in processes of their own. "+p50" is what
+p50 is above the floor's. CPU is of the gateway's process ("one process": of all three workers)."""
 
 HEADER = (
-    f"\n{'':<12} {'':<6} {'in':>6} {'requests':>9} {'chunks':>8} {'first':>8} {'p50':>7} {'p99':>7} {'+p50':>7}"
-    f" {'CPU ms':>7} {'+driver':>8}\n"
-    f"{'':<12} {'':<6} {'flight':>6} {'/s':>9} {'/s':>8} {'ms':>8} {'ms':>7} {'ms':>7} {'ms':>7} {'/req':>7} {'ms/req':>8}"
+    f"\n{'':<11} {'':<6} {'in':>6} {'requests':>8} {'chunks':>8} {'first':>7} {'p50':>7} {'p99':>7} {'+p50':>6}"
+    f" {'CPU ms':>7} {'+driver':>7}\n"
+    f"{'':<11} {'':<6} {'flight':>6} {'/s':>8} {'/s':>8} {'ms':>7} {'ms':>7} {'ms':>7} {'ms':>6} {'/req':>7} {'/req':>7}"
 )
 
 
 def line(row: Row, floor: Row) -> str:
     """A row as it is printed."""
     seen = row.measured
-    added = "" if floor is row else f"{seen.p50_ms - floor.measured.p50_ms:.2f}"
+    added = "" if floor.target == row.target else f"{seen.p50_ms - floor.measured.p50_ms:.2f}"
     return (
-        f"{row.target:<12} {'stream' if row.stream else 'whole':<6} {row.concurrency:>6}"
-        f" {seen.requests / seen.seconds:>9,.0f} {seen.chunks / seen.seconds:>8,.0f} {seen.first_p50_ms:>8.2f}"
-        f" {seen.p50_ms:>7.2f} {seen.p99_ms:>7.2f} {added:>7} {row.cpu_ms:>7.3f} {row.driver_ms:>8.3f}"
+        f"{row.target:<11} {'stream' if row.stream else 'whole':<6} {row.concurrency:>6}"
+        f" {seen.requests / seen.seconds:>8,.0f} {seen.chunks / seen.seconds:>8,.0f} {seen.first_p50_ms:>7.2f}"
+        f" {seen.p50_ms:>7.2f} {seen.p99_ms:>7.2f} {added:>6} {row.cpu_ms:>7.3f} {row.driver_ms:>7.3f}"
     )
 
 

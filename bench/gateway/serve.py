@@ -12,35 +12,35 @@ from typing import Any
 import msgspec
 import structlog
 
-from hyperinfer.contracts.inference import Processed, ProcessRequest, Usage
 from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.facilities.net.hyperswarm import hyperswarm
 from hyperinfer.facilities.net.memory import MemoryNet
-from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.compose import Part, net_settings, running
 from hyperinfer.kernel.own_swarm import prepare
 from hyperinfer.kernel.run import run_process
 from hyperinfer.testing.auth import FakeAuth
-from hyperinfer.testing.inference import FakeInference
 from hyperinfer.testing.swarm import part
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
+from hyperinfer.workers.inference.worker import WORKER as INFERENCE
 
 MODEL = "echo"
-CHUNKS = 32
-"""Chunks of one streamed answer."""
+TOKENS = 32
+"""Tokens of one answer, streamed as so many chunks."""
+BATCH = 32
+"""Chunks that the echo backend gives on at once; the floor does the same."""
 
 STAMP = b'"id":"chatcmpl-0123456789abcdef01234567","created":1800000000,"model":"echo"'
 CHUNK = (
-    b'{"object":"chat.completion.chunk",'
+    b'data: {"object":"chat.completion.chunk",'
     + STAMP
-    + b',"choices":[{"index":0,"delta":{"content":"token "},"finish_reason":null}]}'
+    + b',"choices":[{"index":0,"delta":{"content":" word99"},"finish_reason":null}]}\n\n'
 )
 WHOLE = (
     b'{"object":"chat.completion",'
     + STAMP
     + b',"choices":[{"index":0,"message":{"role":"assistant","content":"'
-    + b"token " * CHUNKS
-    + b'"},"finish_reason":"stop"}],"usage":{"prompt_tokens":200,"completion_tokens":32,"total_tokens":232}}'
+    + b" word99" * TOKENS
+    + b'"},"finish_reason":"stop"}],"usage":{"prompt_tokens":180,"completion_tokens":128,"total_tokens":308}}'
 )
 
 
@@ -55,8 +55,8 @@ async def floor(scope: Any, receive: Any, send: Any) -> None:
     if msgspec.json.decode(body).get("stream"):
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(CHUNKS):
-            await send({"type": "http.response.body", "body": b"data: " + CHUNK + b"\n\n", "more_body": True})
+        for _ in range(TOKENS // BATCH):
+            await send({"type": "http.response.body", "body": CHUNK * BATCH, "more_body": True})
             await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
         return
@@ -65,28 +65,16 @@ async def floor(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": WHOLE})
 
 
-async def echo(request: ProcessRequest, call: Call) -> Processed:
-    """The echo backend: as fast as a worker can answer, one chunk in each turn of the event loop."""
-    processed = Processed(usage=Usage(200, CHUNKS), finish_reason="stop", model=MODEL, completion=msgspec.Raw(WHOLE))
-    if call.send is None:
-        return processed
-    for _ in range(CHUNKS):
-        await call.send([CHUNK])
-        await asyncio.sleep(0)
-    return msgspec.structs.replace(processed, completion=msgspec.Raw(b"null"))
-
-
 def parts(home: Path, bootstrap: str | None) -> dict[str, Part]:
     """The workers. Limits are checked, and out of the way."""
     net: dict[str, Any] = {"net__driver": bootstrap is not None}
     if bootstrap:
         net |= {"net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
-    inference = FakeInference(MODEL, slots=512)
-    inference.answer = echo
+    echo: dict[str, Any] = {"echo__enabled": True, "echo__tokens": TOKENS, "llamacpp__enabled": False}
     limits: dict[str, Any] = {"limits__default_per_minute": 1_000_000, "limits__default_per_hour": 1_000_000}
     return {
         "auth": part(FakeAuth().worker(), home=home, **net),
-        "inference": part(inference.worker(), home=home, **net),
+        "inference": part(INFERENCE, home=home, **echo, **net),
         "gateway": part(GATEWAY, home=home, http__port=0, **limits, **net),
     }
 

@@ -13,11 +13,12 @@ from starlette.types import Receive, Scope, Send
 from hyperinfer.contracts.gateway import LIST_MODELS, PROCESS_INFERENCE, Head, Infer, PublicModel
 from hyperinfer.contracts.method import Meta, Nothing
 from hyperinfer.edge.errors import body_of
-from hyperinfer.edge.request import decode, head_of, read_body, watch
+from hyperinfer.edge.request import head_of, read_body, watch
 from hyperinfer.edge.responses import head_headers, json_response
 from hyperinfer.errors import HyperinferError, ModelNotFound, StreamStalled
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.protocol.typed_json import decode
 
 STALL_S = 60.0
 """How long a client may take nothing of a stream before it is given up."""

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope
 
 from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import BadRequest, DeadlineExceeded, TooLarge, Unauthenticated
+from hyperinfer.protocol.typed_json import decode
 
 T = TypeVar("T")
 
@@ -18,6 +19,7 @@ BODY_TIMEOUT_S = 60.0
 MAX_KEY_CHARS = 8192
 MAX_REQUEST_ID_CHARS = 128
 HEAD = "hyperinfer.head"
+MIB = 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -97,18 +99,6 @@ async def read_json(receive: Receive, kind: type[T], *, limit_bytes: int) -> T:
     return decode(msgspec.json.Decoder(kind), await read_body(receive, limit_bytes=limit_bytes) or b"{}")
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
-    """JSON as a Struct. Raises `BadRequest` with the field in `param`, in a sentence that says what is wrong."""
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        param = path.rstrip("`").lstrip(".")
-        raise BadRequest(f"{param}: {text}." if param else f"The body is wrong: {text}.", param=param) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from error
-
-
 async def watch(receive: Receive) -> None:
     """Wait for the client to hang up, then raise `ClientGone`. The body must have been read."""
     while (await receive())["type"] != "http.disconnect":
@@ -135,9 +125,8 @@ async def _read_rest(receive: Receive, body: bytes, limit_bytes: int) -> bytes:
 
 def too_large(limit_bytes: int) -> TooLarge:
     """The error for a body above the limit."""
-    return TooLarge(
-        f"The body is larger than {limit_bytes // 1024} KiB, the most accepted here.", limit_bytes=limit_bytes
-    )
+    limit = f"{limit_bytes // MIB} MiB" if limit_bytes >= MIB else f"{limit_bytes // 1024} KiB"
+    return TooLarge(f"The body is larger than {limit}, the most that is accepted here.", limit_bytes=limit_bytes)
 
 
 def _within(body: bytes, limit_bytes: int) -> bytes:

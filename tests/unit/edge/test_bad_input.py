@@ -35,8 +35,9 @@ async def client(serve: Serve) -> Client:
         (b"{", "not valid JSON"),
         (b"", "not valid JSON"),
         (b"\xff", "not valid JSON"),
-        (b"[]", "Expected `object`"),
-        (b'{"stream": "yes"}', "stream: Expected `bool"),
+        (b"[]", "The body must be an object"),
+        (b'{"stream": "yes"}', "stream must be true or false"),
+        (b'{"x":' + b"[" * 50_000, "nested too deeply"),
         (b'{"stream": true} {"more": 1}', "not valid JSON"),
     ],
 )

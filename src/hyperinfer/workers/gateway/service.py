@@ -21,10 +21,10 @@ from hyperinfer.contracts.gateway import (
 )
 from hyperinfer.contracts.inference import ProcessRequest
 from hyperinfer.contracts.method import Meta
-from hyperinfer.edge.request import decode
 from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
+from hyperinfer.protocol.typed_json import decode
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
