@@ -15,6 +15,7 @@ class Health(Wire, frozen=True, omit_defaults=False):
     """Whether a worker can serve, and why not.
 
     `status` is `ready`, `starting`, `degraded` (serves, but something is away) or `draining`; `reasons` are sentences.
+    `swarm` says what its process can reach: `local` (no driver), `online`, or `offline` and why.
     """
 
     status: str
@@ -22,6 +23,7 @@ class Health(Wire, frozen=True, omit_defaults=False):
     version: str
     uptime_s: float
     reasons: tuple[str, ...] = ()
+    swarm: str = ""
 
 
 class MetricsText(Wire, frozen=True):

@@ -1,11 +1,14 @@
 """What every worker answers: `ping`, `getServiceHealth`, `getMetrics`, over the swarm and on its own port."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hyperinfer import __version__
 from hyperinfer.contracts.common import Health, MetricsText, Pong
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.net import NetStatus
 from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.worker import Service
@@ -15,13 +18,21 @@ class BaseMethods:
     """The base worker's own methods, for one worker."""
 
     def __init__(
-        self, wtype: str, service: Service, *, dispatcher: Dispatcher, registry: CollectorRegistry, clock: Clock
+        self,
+        wtype: str,
+        service: Service,
+        *,
+        dispatcher: Dispatcher,
+        registry: CollectorRegistry,
+        clock: Clock,
+        net: Callable[[], NetStatus],
     ) -> None:
         self._wtype = wtype
         self._service = service
         self._dispatcher = dispatcher
         self._registry = registry
         self._clock = clock
+        self._net = net
         self._started = clock.monotonic()
 
     async def ping(self, request: Nothing, call: Call) -> Pong:
@@ -50,4 +61,5 @@ class BaseMethods:
             version=__version__,
             uptime_s=round(self._clock.monotonic() - self._started, 3),
             reasons=reasons,
+            swarm=self._net().sentence,
         )

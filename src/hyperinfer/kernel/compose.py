@@ -124,7 +124,7 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
             )
             async with (
                 part.worker.open(context, own) as opened,
-                _serving(part, context, opened, dispatcher, endpoint) as addresses,
+                _serving(part, context, opened, dispatcher, endpoint, net) as addresses,
             ):
                 yield Running(
                     wtype=part.worker.name,
@@ -138,10 +138,17 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
 
 @asynccontextmanager
 async def _serving(
-    part: Part, context: Context[Any], service: Service, dispatcher: Dispatcher, endpoint: Endpoint
+    part: Part, context: Context[Any], service: Service, dispatcher: Dispatcher, endpoint: Endpoint, net: Net
 ) -> AsyncIterator[dict[str, str]]:
     """Answer calls, be observable and be found; on leaving be found no more, then drain."""
-    base = BaseMethods(context.wtype, service, dispatcher=dispatcher, registry=context.registry, clock=context.clock)
+    base = BaseMethods(
+        context.wtype,
+        service,
+        dispatcher=dispatcher,
+        registry=context.registry,
+        clock=context.clock,
+        net=net.status,
+    )
     common = (route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics))
     dispatcher.serve((*service.routes, *common), service.authenticate)
     members = context.members

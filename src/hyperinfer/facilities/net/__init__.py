@@ -122,6 +122,11 @@ class NetStatus:
     reason: str = ""
     driver_restarts: int = 0
 
+    @property
+    def sentence(self) -> str:
+        """The state, and the reason if there is one."""
+        return f"{self.state}: {self.reason}" if self.reason else self.state
+
 
 class Net(Protocol):
     """The one net object of a process; an async context manager of its implementation starts and ends it."""
