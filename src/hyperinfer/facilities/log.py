@@ -53,15 +53,15 @@ def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 def _clean(name: str, value: Any, depth: int) -> Any:
     if name.lower().replace("-", "_") in SECRET_NAMES:
         return HIDDEN
-    if isinstance(value, str):
-        return SECRET_SHAPES.sub(HIDDEN, value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
     if isinstance(value, bytes) or depth > MAX_DEPTH:
         return HIDDEN
     if isinstance(value, Mapping):
         return {key: _clean(str(key), inner, depth + 1) for key, inner in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str):
         return [_clean("", inner, depth + 1) for inner in value]
-    return value
+    return SECRET_SHAPES.sub(HIDDEN, str(value))
 
 
 def configure(
@@ -150,4 +150,4 @@ def _readable(*, colours: bool) -> Processor:
 
 
 def _encode(event: Any, **_: Any) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    return msgspec.json.encode(event).decode()

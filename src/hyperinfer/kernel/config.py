@@ -63,6 +63,11 @@ def debug(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("DEBUG", "").lower() in ("1", "true", "yes", "on")
 
 
+def plain(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `NO_COLOR` asks for text without colours (https://no-color.org)."""
+    return bool(environ.get("NO_COLOR"))
+
+
 def load(
     wtype: str,
     kind: type[S],
