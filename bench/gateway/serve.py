@@ -18,8 +18,8 @@ from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.kernel.compose import Part, net_settings, running
 from hyperinfer.kernel.own_swarm import prepare
 from hyperinfer.kernel.run import run_process
-from hyperinfer.testing.auth import FakeAuth
 from hyperinfer.testing.swarm import part
+from hyperinfer.workers.auth.worker import WORKER as AUTH
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
 from hyperinfer.workers.inference.worker import WORKER as INFERENCE
 
@@ -73,7 +73,7 @@ def parts(home: Path, bootstrap: str | None) -> dict[str, Part]:
     echo: dict[str, Any] = {"echo__enabled": True, "echo__tokens": TOKENS, "llamacpp__enabled": False}
     limits: dict[str, Any] = {"limits__default_per_minute": 1_000_000, "limits__default_per_hour": 1_000_000}
     return {
-        "auth": part(FakeAuth().worker(), home=home, **net),
+        "auth": part(AUTH, home=home, **net),
         "inference": part(INFERENCE, home=home, **echo, **net),
         "gateway": part(GATEWAY, home=home, http__port=0, **limits, **net),
     }

@@ -14,7 +14,7 @@ from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.kernel.calls import Call, Caller, route
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.worker import Context, Service, WorkerType
-from hyperinfer.protocol import session_tokens
+from hyperinfer.protocol import api_keys, session_tokens
 
 CREATED_AT = "2026-01-01T00:00:00Z"
 PASSWORD = "correct horse battery"
@@ -110,10 +110,10 @@ class FakeAuth:
         return next(who for who in self.accounts.values() if who.user_id == user_id)
 
     def _new_key(self, who: Principal, name: str) -> NewApiKey:
-        number = len(self.keys) + 1
-        key = f"hi_{who.username}_{number}"
-        self.keys[key] = msgspec.structs.replace(who, key_id=f"key-{number}")
-        return NewApiKey(id=f"key-{number}", name=name, prefix=key, created_at=CREATED_AT, key=key)
+        key = api_keys.mint()
+        key_id = f"key-{len(self.keys) + 1}"
+        self.keys[key.text] = msgspec.structs.replace(who, key_id=key_id)
+        return NewApiKey(id=key_id, name=name, prefix=key.prefix, created_at=CREATED_AT, key=key.text)
 
 
 def _account(who: Principal) -> Account:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hyperinfer.protocol import api_keys
 from hyperinfer.testing.auth import PASSWORD, FakeAuth
 from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.inference import FakeInference
@@ -19,7 +20,7 @@ async def test_a_key_and_a_session_token_are_both_good(tmp_path: Path) -> None:
         assert (await running.chat(key=running.auth.token("ada")))[0] == 200
 
 
-@pytest.mark.parametrize("key", ["hi_nobody", "nonsense", "eyJhbGciOiJub25lIn0.e30.", "eyJ"])
+@pytest.mark.parametrize("key", [api_keys.mint().text, "hi_nobody", "nonsense", "eyJhbGciOiJub25lIn0.e30.", "eyJ"])
 async def test_a_wrong_key_is_refused_without_asking_auth_every_time(tmp_path: Path, key: str) -> None:
     async with house(tmp_path, FakeInference("m")) as running:
         before = running.auth.validations

@@ -9,6 +9,7 @@ from hyperinfer.contracts.auth import VALIDATE_API_KEY, Credential, Principal, V
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, Overloaded, Unauthenticated, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.protocol import api_keys
 from hyperinfer.workers.gateway.sessions import Sessions
 
 MAX_KNOWN = 20_000
@@ -23,7 +24,9 @@ ASK_TIMEOUT_S = 5.0
 PATIENCE_S = 1.0
 """How long a request whose credential was valid a moment ago waits for auth."""
 
-NOT_VALID = "This key is not valid: it may be mistyped, revoked or expired."
+NO_KEY = "This is neither an API key (hi_…) nor a session token."
+MISTYPED = "This API key is mistyped or cut off: its checksum is wrong."
+NOT_VALID = "This key is not valid: it may have been revoked or have expired."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,8 @@ class Credentials:
             raise Unauthenticated(NOT_VALID)
         if key.startswith("eyJ"):
             return (await self._verify(digest, key)).principal
-        if not key.startswith("hi_"):
-            raise Unauthenticated("This is neither an API key (hi_…) nor a session token.")
+        if api_keys.parse(key) is None:  # so that nonsense, however much of it, never reaches auth
+            raise Unauthenticated(MISTYPED if key.startswith(api_keys.PREFIX) else NO_KEY)
         if known is not None and now < known.good_until:
             return (await self._renew(digest, key, known)).principal
         return self._settled(await asyncio.shield(self._ask(digest, key))).principal

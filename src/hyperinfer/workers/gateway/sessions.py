@@ -81,6 +81,4 @@ class Sessions:
     async def _refresh(self) -> None:
         self._asked_at = self._clock.monotonic()
         reply = await self._auth.call(JWKS, Nothing(), timeout_s=ASK_TIMEOUT_S)
-        self._keys = {
-            key["kid"]: jwt.PyJWK(key, session_tokens.ALGORITHM) for key in reply.keys[:MAX_KEYS] if "kid" in key
-        }
+        self._keys = {key["kid"]: session_tokens.public_key(key) for key in reply.keys[:MAX_KEYS] if "kid" in key}
