@@ -230,9 +230,9 @@ class Peers:
                     await reading.wake.wait()
         finally:
             del self._reading[(link, call_id)]
-            if not reply.done():
-                reply.cancel()
-                reply.add_done_callback(_observe)
+            # Whatever it ends with now, nobody waits for it any more.
+            reply.add_done_callback(_observe)
+            reply.cancel()
 
     def _decode(self, method: Method[Request, Reply], reply: bytes) -> Reply:
         decoder = self._decoders.get(method.reply)
