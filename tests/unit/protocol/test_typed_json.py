@@ -1,0 +1,55 @@
+"""What is wrong with a body becomes a sentence about the field."""
+
+from typing import Annotated
+
+import msgspec
+import pytest
+
+from hyperinfer.errors import BadRequest
+from hyperinfer.protocol.typed_json import decode
+
+
+class Inner(msgspec.Struct):
+    name: str
+
+
+class Body(msgspec.Struct):
+    count: Annotated[int, msgspec.Meta(ge=1, le=9)] = 1
+    heat: float | None = None
+    inner: tuple[Inner, ...] = ()
+    few: Annotated[tuple[str, ...], msgspec.Meta(max_length=2)] = ()
+    short: Annotated[str, msgspec.Meta(min_length=1)] = "x"
+    table: dict[str, int] = {}
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "param"),
+    [
+        ('{"count": "3"}', "count must be an integer, not a string.", "count"),
+        ('{"count": 0}', "count must be at least 1.", "count"),
+        ('{"count": 10}', "count must be at most 9.", "count"),
+        ('{"heat": true}', "heat must be a number or null, not true or false.", "heat"),
+        ('{"inner": [{"name": "a"}, {}]}', "inner[1].name is missing.", "inner[1].name"),
+        ('{"inner": [{"name": 1}]}', "inner[0].name must be a string, not an integer.", "inner[0].name"),
+        ('{"few": ["a", "b", "c"]}', "few must have at most 2 items.", "few"),
+        ('{"short": ""}', "short must have at least 1 character.", "short"),
+        ('{"table": {"a": "b"}}', "table[...] must be an integer, not a string.", "table[...]"),
+        ("[]", "The body must be an object, not a list.", ""),
+    ],
+)
+def test_a_wrong_field_is_named(body: str, message: str, param: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        decode(msgspec.json.Decoder(Body), body.encode())
+    assert refused.value.message == message
+    assert refused.value.details["param"] == param
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"short": "\\ud800"}', b"{} {}", b"nonsense"])
+def test_what_is_no_json_says_so(body: bytes) -> None:
+    with pytest.raises(BadRequest, match="not valid JSON"):
+        decode(msgspec.json.Decoder(Body), body)
+
+
+def test_endless_nesting_is_refused() -> None:
+    with pytest.raises(BadRequest, match="too deeply"):
+        decode(msgspec.json.Decoder(dict[str, object]), b'{"a":' * 100_000)
