@@ -207,11 +207,15 @@ class HyperswarmEndpoint:
         task = self._announcing.pop(topic, None)
         if task is not None:
             task.cancel()
-            await self._tell(lambda driver: driver.command(Op.WITHDRAW, self.handle, topic))
+            # Out of reach of the swarm there is nothing to take back, and finding that out takes long.
+            if self._net.status().state == "online":
+                await self._tell(lambda driver: driver.command(Op.WITHDRAW, self.handle, topic))
 
     async def lookup(self, topic: bytes) -> list[bytes]:
         """Who is found under a topic: those of this process first."""
         found = dict.fromkeys(await self._local.lookup(topic))
+        if found and self._net.status().state != "online":
+            return list(found)  # asking would only take until the deadline
         timeout_s = self._net.settings.lookup_timeout_s
         try:
             keys = await self._net.running().command(Op.LOOKUP, self.handle, topic, timeout_s=timeout_s)

@@ -5,6 +5,10 @@ const Link = require('./link')
 const ops = require('./ops')
 const connect = require('./connect')
 
+// Without a DHT in reach these go on for many seconds; nobody here waits for them longer.
+const LISTEN_WAIT = 1500
+const CLOSE_WAIT = 500
+
 module.exports = class Endpoint {
   constructor(driver, handle, seed) {
     this.handle = handle
@@ -24,7 +28,7 @@ module.exports = class Endpoint {
     if (this._server !== null) return
     this._server = this._driver.dht.createServer({ firewall: (key) => !this._admits(key) })
     this._server.on('connection', (stream) => this._onconnection(stream))
-    await this._server.listen(this.keyPair)
+    await within(LISTEN_WAIT, this._server.listen(this.keyPair))
   }
 
   admit(admission) {
@@ -40,7 +44,7 @@ module.exports = class Endpoint {
 
   async close() {
     for (const link of this._incoming) link.destroy()
-    if (this._server !== null) await this._server.close()
+    if (this._server !== null) await within(CLOSE_WAIT, this._server.close())
   }
 
   forget(link) {
@@ -77,6 +81,17 @@ module.exports = class Endpoint {
     this._driver.remember(link)
     this._driver.send(ops.LINK_OPENED, this.handle, link.handle, '', stream.remotePublicKey)
   }
+}
+
+// Waits for a promise, but no longer than this; what it still has to do it does in the background.
+async function within(ms, promise) {
+  promise.catch(noop)
+  let timer = null
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  await Promise.race([promise, late])
+  clearTimeout(timer)
 }
 
 function noop() {}
