@@ -1,0 +1,41 @@
+"""`hyperinfer dht`: a bootstrap node, so that a private swarm needs no public network."""
+
+import asyncio
+
+import click
+
+from hyperinfer.cli.examples import examples
+from hyperinfer.cli.manner import note, say
+from hyperinfer.errors import StartError
+
+PORT = 49737
+"""What Hyperswarm's own bootstrap nodes listen on."""
+
+
+@click.command("dht", epilog=examples("hyperinfer dht", "hyperinfer dht --host 192.168.1.10"))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address that the workers reach.")
+@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="UDP port; 0 takes any.")
+@click.pass_context
+def command(context: click.Context, host: str, port: int) -> None:
+    """Run a bootstrap node for a private swarm, until Ctrl-C.
+
+    It prints the setting that every worker is to be given. It knows where workers are, but neither who may join nor
+    what they say.
+    """
+    from hyperinfer.cli import processes
+    from hyperinfer.facilities.net.dht import dht
+
+    async def work(stop: asyncio.Event, started: asyncio.Event) -> None:
+        ended = asyncio.Event()
+        async with dht(host=host, port=port, say=note, on_end=ended.set) as address:
+            started.set()
+            say(f"net.bootstrap={address.bootstrap}")
+            note(f"Start every worker with `--set net.bootstrap={address.bootstrap}`, or set it in config/common.json.")
+            waits = [asyncio.ensure_future(event.wait()) for event in (stop, ended)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if not stop.is_set():
+                raise StartError("The bootstrap node ended by itself; start it again.")
+
+    context.exit(processes.run(work))

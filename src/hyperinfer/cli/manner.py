@@ -1,0 +1,58 @@
+"""How the command line speaks: results on standard output, everything else on standard error, colours on terminals."""
+
+import sys
+import unicodedata
+from typing import Any
+
+import click
+import msgspec
+
+from hyperinfer.errors import HyperinferError, Unauthenticated, Unavailable
+from hyperinfer.kernel.config import plain
+
+KEPT_CONTROLS = frozenset("\n\t")
+
+
+def colours() -> bool | None:
+    """What click is to do about colours: none if `NO_COLOR` is set, otherwise as the stream is a terminal or not."""
+    return False if plain() else None
+
+
+def say(text: str = "", *, end: str = "\n", **style: Any) -> None:
+    """Print a result."""
+    click.echo(click.style(text, **style) + end, nl=False, color=colours())
+
+
+def note(text: str, **style: Any) -> None:
+    """Print what is not the result itself: progress, hints."""
+    click.secho(text, err=True, color=colours(), **(style or {"dim": True}))
+
+
+def complain(sentence: str) -> None:
+    """Print what went wrong."""
+    click.secho(printable(sentence), err=True, color=colours(), fg="red")
+
+
+def show_json(content: Any) -> None:
+    """Print a result for a script, as indented JSON in snake_case."""
+    click.echo(msgspec.json.format(msgspec.json.encode(content), indent=2).decode())
+
+
+def sentence(error: HyperinferError) -> str:
+    """An error, and what to do about it where the command line knows that better than whoever raised it."""
+    refused = "status" in error.details
+    if isinstance(error, Unavailable) and not refused and error.message.startswith("No gateway"):
+        return f"{error.message} Start one with `hyperinfer up`, or name another with --gateway."
+    if isinstance(error, Unauthenticated) and refused:
+        return f"{error.message} `hyperinfer login` opens a new session."
+    return error.message
+
+
+def printable(text: str) -> str:
+    """Text of another's making without the control characters that would act on a terminal."""
+    return "".join(char for char in text if char in KEPT_CONTROLS or unicodedata.category(char) != "Cc")
+
+
+def for_output(text: str) -> str:
+    """Text of a model's making: made harmless where a terminal shows it, untouched where a program reads it."""
+    return printable(text) if sys.stdout.isatty() else text

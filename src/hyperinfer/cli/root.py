@@ -1,0 +1,143 @@
+"""The command's root: which commands there are, loaded only when used, and how every failure leaves the process.
+
+Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 whoever read our output went away.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from hyperinfer import __version__
+from hyperinfer.cli.examples import examples
+from hyperinfer.errors import HyperinferError
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Ask": {
+        "ask": "Ask a model one question.",
+        "chat": "Talk with a model.",
+        "models": "List the models that the swarm serves.",
+    },
+    "Run": {
+        "up": "Run everything on this machine, in one process.",
+        "worker": "Run one worker of a swarm.",
+        "dht": "Run a bootstrap node for a private swarm.",
+        "status": "Show the workers of this machine.",
+    },
+    "People": {
+        "login": "Log in to a gateway.",
+        "keys": "List, make and revoke your API keys.",
+        "users": "Manage accounts on the machine that holds them.",
+    },
+    "Swarm": {
+        "swarm": "Make a swarm.",
+        "members": "Say which workers the swarm admits.",
+        "identity": "Print a worker's public key.",
+    },
+    "Machine": {
+        "config": "Show the settings in force.",
+        "driver": "Install or look at the swarm driver.",
+    },
+}
+"""Commands by section, each with its one line of help; the file of a command has its name."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run or asked for their help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, in the order of the sections."""
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"hyperinfer.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands under their sections; nothing is imported for it."""
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(section.items()), col_max=12)
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=examples("hyperinfer up", 'hyperinfer ask "What is 2 + 2?"', "hyperinfer COMMAND --help"),
+)
+@click.version_option(__version__, message="hyperinfer %(version)s")
+def root() -> None:
+    """Turn the machines you already have into one private AI API.
+
+    Data, logs and configuration are under the working directory, or under HYPERINFER_HOME if that is set.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and end the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; every failure is told in one sentence on standard error. Returns the exit code."""
+    try:
+        code = root.main(None if arguments is None else list(arguments), "hyperinfer", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left in the buffer has no reader either; without this the interpreter complains at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_READER
+    except (KeyboardInterrupt, click.Abort):
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        return _misused(error)
+    except Exception as error:  # noqa: BLE001 - the edge of the process: nothing leaves it but a sentence
+        return _failed(error)
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: click.ClickException) -> int:
+    from hyperinfer.cli.manner import complain
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "hyperinfer"
+    complain(f"{message}. See `{path} --help`." if isinstance(error, click.UsageError) else f"{message}.")
+    return error.exit_code
+
+
+def _failed(error: Exception) -> int:
+    import traceback
+
+    from hyperinfer.cli.manner import complain, sentence
+    from hyperinfer.kernel.config import debug
+
+    for leaf in _leaves(error):
+        complain(sentence(leaf) if isinstance(leaf, HyperinferError) else _unexpected(leaf))
+    if debug():
+        traceback.print_exception(error, file=sys.stderr)
+    return EXIT_FAILURE
+
+
+def _unexpected(error: Any) -> str:
+    return f"hyperinfer failed: {type(error).__name__}: {error}. Run again with DEBUG=1 to see where."
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for child in error.exceptions for leaf in _leaves(child)]
+    return [error]

@@ -1,0 +1,137 @@
+"""`hyperinfer up`: every worker that a machine needs, in one process."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
+from hyperinfer.cli.manner import note, say
+from hyperinfer.errors import StartError
+
+if TYPE_CHECKING:
+    from hyperinfer.facilities.net import Net
+    from hyperinfer.kernel.compose import Part
+
+ORDER = ("auth", "inference", "gateway")
+"""Started in this order and stopped in reverse: the gateway answers what it has before the others leave."""
+
+BASE: dict[str, dict[str, Any]] = {"gateway": {"http.first_port": 3000}}
+"""What is different here from a worker in a process of its own."""
+
+WATCH_S = 1.0
+LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command(
+    "up", epilog=examples("hyperinfer up", "PORT=8080 hyperinfer up", "hyperinfer up --set inference.llamacpp.slots=8")
+)
+@options.env
+@options.sets
+@click.pass_context
+def command(context: click.Context, env: str | None, sets: tuple[str, ...]) -> None:
+    """Run everything on this machine, in one process, until Ctrl-C.
+
+    The first start makes a swarm, an administrator with a password that is shown once, and an API key that is kept in
+    your profile. Every start prints the address and a curl line that works when pasted. Other machines can join the
+    swarm meanwhile.
+
+    A setting of one worker is given as --set gateway.http.port=8080, one of all as --set net.driver=false.
+    """
+    from hyperinfer.cli import processes
+    from hyperinfer.kernel import config
+
+    parts = _parts(env, sets)
+    logs = [part.settings.log for part in parts]
+    loudest = min(logs, key=lambda log: LEVELS.index(log.level))
+    quiet = sys.stderr.isatty() and loudest.level != "debug"
+    processes.log_to(loudest, config.home() / loudest.dir, console_level="warning" if quiet else None)
+
+    async def work(stop: asyncio.Event, started: asyncio.Event) -> None:
+        await _up(parts, stop, started)
+
+    context.exit(processes.run(work))
+
+
+def _parts(env: str | None, sets: Sequence[str]) -> "list[Part]":
+    from hyperinfer.cli import places
+    from hyperinfer.kernel.compose import Part
+
+    found = []
+    for wtype in ORDER:
+        own = [item.removeprefix(f"{wtype}.") for item in sets if item.startswith(f"{wtype}.")]
+        everyones = [item for item in sets if item.partition(".")[0] not in ORDER]
+        loaded = places.load(wtype, env=env, sets=[*everyones, *own], base=BASE.get(wtype))
+        found.append(Part(places.worker_type(wtype), loaded))
+    return found
+
+
+async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Event) -> None:
+    from hyperinfer.cli import own_key, places
+    from hyperinfer.cli.readiness import until_ready
+    from hyperinfer.cli.welcome import Welcome
+    from hyperinfer.facilities.clock import SystemClock
+    from hyperinfer.kernel import config
+    from hyperinfer.kernel.compose import net_settings, running
+    from hyperinfer.kernel.own_swarm import prepare
+
+    home = config.home()
+    auth = parts[0].loaded
+    data = places.paths(auth).data
+    prepare(parts, home=home, now=SystemClock().now())
+    own = await own_key.first_admin(data, auth.settings)
+    async with _reached(net_settings(parts)) as (net, trouble), running(parts, home=home, net=net) as workers:
+        started.set()
+        gateway = workers[-1]
+        if not await until_ready([workers[1], workers[0], gateway], stop):
+            return
+        models = await own_key.models_by_key(gateway.own, own.key)
+        if models is None:
+            own = await own_key.renewed(own, data, auth.settings)
+            models = await own_key.models_by_key(gateway.own, own.key) or ()
+        url = gateway.addresses["http"]
+        own_key.keep(own, data, url)
+        swarm = f"off: {trouble}" if trouble else _swarm(net)
+        model = models[0].id if models else ""
+        welcome = Welcome(url, own.key, model, swarm, admin=own.name, password=own.password)
+        for line in welcome.lines():
+            say(line)
+        note("Ctrl-C stops it.")
+        await _watch(net, stop)
+
+
+@asynccontextmanager
+async def _reached(settings: Any) -> "AsyncIterator[tuple[Net, str]]":
+    """The net, and why it is this machine alone if the driver cannot be had: what is here can be served even so."""
+    from hyperinfer.cli.processes import net_of
+    from hyperinfer.facilities.net.memory import MemoryNet
+
+    async with AsyncExitStack() as stack:
+        net: Net
+        try:
+            net, trouble = await stack.enter_async_context(net_of(settings)), ""
+        except StartError as error:
+            net, trouble = MemoryNet(), error.message
+        yield net, trouble
+
+
+async def _watch(net: "Net", stop: asyncio.Event) -> None:
+    """Say when the swarm comes or goes, until told to stop."""
+    state = net.status().state
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(WATCH_S):
+                await stop.wait()
+        except TimeoutError:
+            if net.status().state != state:
+                state = net.status().state
+                note(f"swarm: {_swarm(net)}")
+
+
+def _swarm(net: "Net") -> str:
+    status = net.status()
+    return f"{status.sentence}; keeps trying" if status.state == "offline" else status.state
