@@ -125,7 +125,10 @@ async def _role(role: str, home: Path, bootstrap: str | None = None) -> AsyncIte
     assert child.stdout is not None
     try:
         async with asyncio.timeout(READY_S):
-            url = (await child.stdout.readline()).decode().strip()
+            line_of_url = await child.stdout.readline()
+        if not line_of_url:
+            raise SystemExit(f"The process {role!r} did not start; what it said is above.")
+        url = line_of_url.decode().strip()
         yield url, psutil.Process(child.pid)
     finally:
         if child.returncode is None:
