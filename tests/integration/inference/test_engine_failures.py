@@ -182,8 +182,13 @@ async def test_an_engine_ends_with_its_parent(tmp_path: Path) -> None:
         await parent.wait()
 
 
-async def test_stopping_ends_the_engine_and_removes_its_folder(tmp_path: Path) -> None:
-    async with house(tmp_path) as running:
+@pytest.mark.parametrize("depth", [0, 90])
+async def test_stopping_ends_the_engine_and_removes_its_folder(tmp_path: Path, depth: int) -> None:
+    data = tmp_path / ("d" * depth)  # deep enough, and a socket in it would have too long a path
+    data.mkdir(exist_ok=True)
+    (data / "engine").mkdir()
+    (data / "engine" / "left by one who was killed").touch()
+    async with house(data) as running:
         await running.ready()
         pid = running.backend.pid
         assert pid is not None
@@ -191,5 +196,6 @@ async def test_stopping_ends_the_engine_and_removes_its_folder(tmp_path: Path) -
         assert process is not None
         folder = process.socket.parent
         assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.name for path in folder.iterdir()} == {"llama.sock"}
     assert not psutil.pid_exists(pid)
     assert not folder.exists()

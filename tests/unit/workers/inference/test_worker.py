@@ -1,8 +1,8 @@
 """The worker in a swarm: a gateway finds it, watches it, has it answer, and is told when it leaves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import msgspec
@@ -21,29 +21,11 @@ from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import Forbidden, HyperinferError, ModelNotFound
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net.memory import MemoryNet
-from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.compose import Part, running
 from hyperinfer.kernel.own_swarm import prepare
-from hyperinfer.kernel.settings import WorkerSettings
-from hyperinfer.kernel.worker import Context, Service, WorkerType
+from hyperinfer.testing.asking import AskingGateway
 from hyperinfer.testing.swarm import part
 from hyperinfer.workers.inference.worker import WORKER
-
-
-class Gateway:
-    """A member with the role of a gateway, that only asks."""
-
-    def __init__(self) -> None:
-        self.inference: Caller
-        self.processor: Caller
-
-    def worker(self) -> WorkerType[WorkerSettings]:
-        return WorkerType(name="gateway", settings=WorkerSettings, observe_port=9100, open=self._open)
-
-    @asynccontextmanager
-    async def _open(self, context: Context[WorkerSettings], own: Caller) -> AsyncIterator[Service]:
-        self.inference, self.processor = context.service("inference"), context.service("processor")
-        yield Service(routes=())
 
 
 def echo(home: Path) -> Part:
@@ -51,25 +33,25 @@ def echo(home: Path) -> Part:
 
 
 async def test_a_gateway_is_served_by_either_name(tmp_path: Path) -> None:
-    gateway = Gateway()
+    gateway = AskingGateway()
     parts = [part(gateway.worker(), home=tmp_path), echo(tmp_path)]
     prepare(parts, home=tmp_path, now=SystemClock().now())
     async with asyncio.timeout(20), running(parts, home=tmp_path, net=MemoryNet()) as (_, inference):
         assert inference.not_ready() == ()
-        for caller in (gateway.inference, gateway.processor):
+        for caller in (gateway.service("inference"), gateway.service("processor")):
             reply = await caller.call(PROCESS_REQUEST, ProcessRequest(prompt="say this again"))
             assert reply.response == "say this again"
-        status = await gateway.inference.call(LIST_MODELS, Nothing())
+        status = await gateway.service("inference").call(LIST_MODELS, Nothing())
         assert [model.name for model in status.models] == ["echo"]
-        assert (await gateway.inference.call(MODEL_STATUS, OfModel(model="echo"))).served == 2
+        assert (await gateway.service("inference").call(MODEL_STATUS, OfModel(model="echo"))).served == 2
         with pytest.raises(ModelNotFound):
-            await gateway.inference.call(MODEL_STATUS, OfModel(model="z"))
+            await gateway.service("inference").call(MODEL_STATUS, OfModel(model="z"))
         with pytest.raises(Forbidden):
             await inference.own.call(PROCESS_REQUEST, ProcessRequest(prompt="x"))
 
 
 async def test_chunks_are_streamed_as_raw_json(tmp_path: Path) -> None:
-    gateway = Gateway()
+    gateway = AskingGateway()
     parts = [part(gateway.worker(), home=tmp_path), echo(tmp_path)]
     prepare(parts, home=tmp_path, now=SystemClock().now())
     chunks: list[bytes] = []
@@ -78,7 +60,7 @@ async def test_chunks_are_streamed_as_raw_json(tmp_path: Path) -> None:
         chunks.extend(some)
 
     async with asyncio.timeout(20), running(parts, home=tmp_path, net=MemoryNet()):
-        reply = await gateway.inference.call(PROCESS_REQUEST, ProcessRequest(prompt="one two"), sink=take)
+        reply = await gateway.service("inference").call(PROCESS_REQUEST, ProcessRequest(prompt="one two"), sink=take)
     assert reply.usage.completion_tokens == 2
     assert [msgspec.json.decode(chunk)["choices"][0]["delta"].get("content") for chunk in chunks] == [
         "",
@@ -89,7 +71,7 @@ async def test_chunks_are_streamed_as_raw_json(tmp_path: Path) -> None:
 
 
 async def test_who_watches_is_told_that_it_drains_before_it_is_gone(tmp_path: Path) -> None:
-    gateway = Gateway()
+    gateway = AskingGateway()
     parts = [part(gateway.worker(), home=tmp_path), echo(tmp_path)]
     prepare(parts, home=tmp_path, now=SystemClock().now())
     net = MemoryNet()
@@ -103,7 +85,9 @@ async def test_who_watches_is_told_that_it_drains_before_it_is_gone(tmp_path: Pa
     async with asyncio.timeout(20), AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         await stack.enter_async_context(running(parts[:1], home=tmp_path, net=net))
         async with running(parts[1:], home=tmp_path, net=net):
-            watch = group.create_task(gateway.inference.call(WATCH_STATUS, Nothing(), timeout_s=15, sink=take))
+            watch = group.create_task(
+                gateway.service("inference").call(WATCH_STATUS, Nothing(), timeout_s=15, sink=take)
+            )
             await watching.wait()
         try:
             await watch

@@ -76,13 +76,14 @@ async def open_llamacpp(
 ) -> AsyncIterator[LlamaCpp]:
     """The embedded engine for the length of the block; it loads its model meanwhile.
 
-    `data` is a folder for what is remembered of model files. Raises `StartError` if it can never run.
+    `data` is a folder that no other worker uses. Raises `StartError` if it can never run.
     """
     machine.check()
     source = weights.source(settings.model_path, data)
     name = settings.model_name or source.name
     plan = Plan(
         find=source.find,
+        data=data,
         slots=settings.slots,
         context_tokens=settings.context_tokens,
         threads=machine.threads(settings.threads),

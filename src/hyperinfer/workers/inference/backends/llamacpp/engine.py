@@ -39,9 +39,10 @@ class EngineState:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `find` gives the model's file, and may take its time to fetch it."""
+    """What to run. `find` gives the model's file, and may take its time to fetch it; `data` is a folder to work in."""
 
     find: Callable[[], Awaitable[Path]]
+    data: Path
     slots: int
     context_tokens: int
     threads: int
@@ -126,7 +127,11 @@ class Engine:
         began = self._clock.monotonic()
         log.info("engine_loading", file=path.name, size_mb=path.stat().st_size // 10**6, threads=plan.threads)
         async with engine_process(
-            model_path=path, slots=plan.slots, context_tokens=plan.context_tokens, threads=plan.threads
+            model_path=path,
+            data=plan.data,
+            slots=plan.slots,
+            context_tokens=plan.context_tokens,
+            threads=plan.threads,
         ) as process:
             await process.serving(plan.load_timeout_s)
             async with EngineClient(process.socket, process.key, stall_timeout_s=plan.stall_timeout_s) as client:

@@ -21,6 +21,9 @@ from hyperinfer.workers.inference.backends.llamacpp.child import EngineOrder
 
 CHILD = "hyperinfer.workers.inference.backends.llamacpp.child"
 STOP_TIMEOUT_S = 2.0
+SOCKET = "llama.sock"
+MAX_SOCKET_PATH_BYTES = 100
+"""Systems allow 103 to 107."""
 LAST_WORDS_S = 0.5
 MAX_LINE_BYTES = 2000
 LAST_LINES = 5
@@ -97,15 +100,17 @@ class EngineProcess:
 
 @asynccontextmanager
 async def engine_process(
-    *, model_path: Path, slots: int, context_tokens: int, threads: int
+    *, model_path: Path, data: Path, slots: int, context_tokens: int, threads: int
 ) -> AsyncIterator[EngineProcess]:
-    """An engine for the length of the block. It does not serve at once: wait for `serving`."""
-    # Not under the data folder: the path of a Unix socket may have about a hundred bytes.
-    folder = Path(tempfile.mkdtemp(prefix="hyperinfer-"))
+    """An engine for the length of the block. It does not serve at once: wait for `serving`.
+
+    `data` is a folder that no other worker uses; the engine's own folder is made in it.
+    """
+    folder = socket_folder(data)
     try:
         order = EngineOrder(
             model_path=str(model_path),
-            socket=str(folder / "engine.sock"),
+            socket=str(folder / SOCKET),
             key=secrets.token_urlsafe(32),
             slots=slots,
             context_tokens=context_tokens,
@@ -121,6 +126,17 @@ async def engine_process(
                 await engine.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def socket_folder(data: Path) -> Path:
+    """An empty folder for the engine's socket that nobody else may enter: `engine` in the data folder, where what a
+    killed worker left is found and removed, or a temporary one where the path would be too long for a socket."""
+    folder = data / "engine"
+    if len(os.fsencode(folder / SOCKET)) > MAX_SOCKET_PATH_BYTES:
+        return Path(tempfile.mkdtemp(prefix="hyperinfer-"))
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 async def _start(order: EngineOrder) -> asyncio.subprocess.Process:
