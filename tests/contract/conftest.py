@@ -36,9 +36,15 @@ async def node() -> Node:
     return start
 
 
-async def ask(node: Node, bootstrap: str, topic: bytes, *requests: tuple[str, Any]) -> dict[str, Any]:
+STRANGER = bytes(range(32))
+"""The seed of a client that is no member of anything."""
+
+
+async def ask(
+    node: Node, bootstrap: str, topic: bytes, *requests: tuple[str, Any], seed: bytes = STRANGER
+) -> dict[str, Any]:
     """What the client script got for its requests."""
-    process = await node("client.js", bootstrap, topic.hex(), msgspec.json.encode(requests).decode())
+    process = await node("client.js", bootstrap, topic.hex(), msgspec.json.encode(requests).decode(), seed.hex())
     async with asyncio.timeout(30):
         output, _ = await process.communicate()
     return msgspec.json.decode(output, type=dict[str, Any])

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,16 @@ from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net.hyperswarm import hyperswarm
 from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
+from hyperinfer.kernel import members as member_file
 from hyperinfer.kernel.identity import from_seed
-from hyperinfer.kernel.swarm import SwarmKeys
-from hyperinfer.protocol.topics import plain_topic, swarm_topic
-from hyperinfer.testing.auth import FakeAuth
+from hyperinfer.kernel.swarm import load
+from hyperinfer.protocol.topics import plain_topic
 from hyperinfer.testing.eventually import eventually
-from hyperinfer.testing.inference import FakeInference
 from hyperinfer.testing.swarm import part, swarm
 from hyperinfer.testing.testnet import local_dht
-from hyperinfer.workers.gateway.worker import WORKER
+from hyperinfer.workers.auth.worker import WORKER as AUTH
+from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
+from hyperinfer.workers.inference.worker import WORKER as INFERENCE
 
 TOPIC = plain_topic("sums")
 
@@ -77,14 +80,25 @@ async def test_python_calls_a_javascript_server(node: Node) -> None:
             assert [msgspec.json.decode(chunk)["seq"] for chunk in got] == list(range(100))
 
 
+@dataclass(frozen=True)
+class Platform:
+    """Running workers: the folder of their swarm, its bootstrap node, and the workers' keys."""
+
+    folder: Path
+    bootstrap: str
+    keys: dict[str, bytes]
+
+    def topic(self, name: str) -> bytes:
+        return load(self.folder).topic(name)
+
+
 @asynccontextmanager
-async def platform(home: Path) -> AsyncIterator[tuple[FakeAuth, SwarmKeys, str, dict[str, bytes]]]:
-    """A gateway, auth and inference on a real DHT; gives the swarm's keys, its bootstrap node and the workers' keys."""
-    auth, inference = FakeAuth(), FakeInference("m")
+async def platform(home: Path) -> AsyncIterator[Platform]:
+    """Gateway, auth and an echoing inference worker on a real DHT."""
     parts = [
-        part(auth.worker(), home=home),
-        part(inference.worker(), home=home),
-        part(WORKER, home=home, http__port=0, registration__swarm="open"),
+        part(AUTH, home=home),
+        part(INFERENCE, home=home, llamacpp__enabled=False, echo__enabled=True),
+        part(GATEWAY, home=home, http__port=0, registration__swarm="open"),
     ]
     async with local_dht() as settings, hyperswarm(settings) as net, swarm(parts, home=home, net=net) as running:
 
@@ -93,17 +107,17 @@ async def platform(home: Path) -> AsyncIterator[tuple[FakeAuth, SwarmKeys, str, 
 
         await eventually(ready)
         assert settings.bootstrap
-        keys = SwarmKeys((home / "data" / "swarm" / "swarm.key").read_bytes())
-        yield auth, keys, settings.bootstrap[0], {name: one.public_key for name, one in running.items()}
+        keys = {name: one.public_key for name, one in running.items()}
+        yield Platform(home / "data" / "swarm", settings.bootstrap[0], keys)
 
 
 async def test_a_javascript_peer_finds_the_gateway_logs_in_and_is_answered(node: Node, tmp_path: Path) -> None:
-    async with platform(tmp_path) as (_, keys, bootstrap, workers):
+    async with platform(tmp_path) as running:
         person = {"email": "js@example.com", "password": "correct horse battery"}
         got = await ask(
             node,
-            bootstrap,
-            swarm_topic("gateway", keys.key),
+            running.bootstrap,
+            running.topic("gateway"),
             ("ping", None),
             ("processPrompt", {"data": {"prompt": "hi"}, "meta": {"key": "wrong"}}),
             ("register", {"data": person, "meta": {}}),
@@ -114,7 +128,7 @@ async def test_a_javascript_peer_finds_the_gateway_logs_in_and_is_answered(node:
             ("processPrompt", {"data": {"prompt": "hi there"}, "meta": {"key": "$key"}}),
             ("login", "no object"),
         )
-    assert got["keys"] == [workers["gateway"].hex()]
+    assert got["keys"] == [running.keys["gateway"].hex()]
     ping, refused, registered, again, wrong, login, session, answer, nonsense = got["replies"]
     assert ping["status"] == "healthy"
     assert ping["service"] == "gateway"
@@ -141,8 +155,39 @@ async def test_a_javascript_peer_finds_the_gateway_logs_in_and_is_answered(node:
 async def test_a_javascript_peer_that_is_no_member_reaches_no_other_worker(
     node: Node, tmp_path: Path, name: str
 ) -> None:
-    async with platform(tmp_path) as (_, keys, bootstrap, workers):
-        got: dict[str, Any] = await ask(node, bootstrap, swarm_topic(name, keys.key), ("ping", None))
+    async with platform(tmp_path) as running:
+        got: dict[str, Any] = await ask(node, running.bootstrap, running.topic(name), ("ping", None))
     # Found under its topic, and refused in the handshake: what comes back is no reply of ours.
     assert got == {"failed": "CHANNEL_CLOSED"}
-    assert workers[name]
+
+
+async def test_a_javascript_member_calls_only_what_its_role_may(node: Node, tmp_path: Path) -> None:
+    seed = b"m" * 32
+    async with platform(tmp_path) as running:
+        key = from_seed(seed).public_key
+        member_file.add(running.folder, key, roles=["metrics"], name="js", now=datetime.now(UTC))
+        person = {"email": "js@example.org", "password": "correct horse battery"}
+        requests = ("ping", None), ("getMetrics", None), ("register", person), ("getJwks", None)
+
+        async def admitted() -> bool:
+            got = await ask(node, running.bootstrap, running.topic("auth"), *requests, seed=seed)
+            replies.extend(got.get("replies", ()))
+            return bool(replies)
+
+        replies: list[Any] = []
+        await eventually(admitted, timeout_s=30)
+    ping, metrics, register, jwks = replies
+    assert ping["service"] == "auth"
+    assert "ai_platform" in metrics["text"]
+    assert register.startswith("[HRPC_ERR]=FORBIDDEN: ")
+    assert jwks.startswith("[HRPC_ERR]=FORBIDDEN: ")
+
+
+async def test_a_javascript_member_that_is_revoked_is_refused(node: Node, tmp_path: Path) -> None:
+    seed = b"m" * 32
+    async with platform(tmp_path) as running:
+        key = from_seed(seed).public_key
+        member_file.add(running.folder, key, roles=["gateway"], name="js", now=datetime.now(UTC))
+        member_file.revoke(running.folder, key, now=datetime.now(UTC))
+        got = await ask(node, running.bootstrap, running.topic("inference"), ("ping", None), seed=seed)
+    assert got == {"failed": "CHANNEL_CLOSED"}
