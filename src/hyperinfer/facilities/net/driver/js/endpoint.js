@@ -6,7 +6,7 @@ const ops = require('./ops')
 const connect = require('./connect')
 
 // Without a DHT in reach these go on for many seconds; nobody here waits for them longer.
-const LISTEN_WAIT = 1500
+const LISTEN_WAIT = 300
 const CLOSE_WAIT = 500
 
 module.exports = class Endpoint {
