@@ -22,11 +22,11 @@ def command() -> None:
     "show",
     epilog=examples("hyperinfer config show gateway", "hyperinfer config show inference --set net.driver=false"),
 )
-@click.argument("wtype", type=click.Choice(options.WTYPES))
+@options.wtype
 @options.settings
 @options.as_json
 def show(wtype: str, env: str | None, file: Path | None, sets: tuple[str, ...], as_json: bool) -> None:
-    """Show what a worker of a type would run with here, and where each value comes from.
+    """Show what a worker of type WTYPE (auth, gateway, inference) would run with here, and where each value comes from.
 
     Defaults are overridden by config/WTYPE.json, that by the environment, and that by --set. Secrets are masked.
     """

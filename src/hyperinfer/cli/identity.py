@@ -13,11 +13,11 @@ from hyperinfer.cli.places import load, paths, type_name
 @click.command(
     "identity", epilog=examples("hyperinfer identity inference", "hyperinfer identity inference --rack gpu-2")
 )
-@click.argument("wtype", type=click.Choice(options.WTYPES))
+@options.wtype
 @options.rack
 @options.settings
 def command(wtype: str, rack: str | None, env: str | None, file: Path | None, sets: tuple[str, ...]) -> None:
-    """Print the public key of a worker of this machine, made now if it has none.
+    """Print the public key of a worker of type WTYPE (auth, gateway, inference), made now if it has none.
 
     `hyperinfer members add` admits it, on the machine where auth runs.
     """

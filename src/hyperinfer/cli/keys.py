@@ -25,7 +25,7 @@ def command() -> None:
     """List, make and revoke your API keys."""
 
 
-@command.command("list")
+@command.command("list", short_help="List your API keys.")
 @options.as_json
 @options.gateway
 def list_keys(as_json: bool, gateway: str | None) -> None:
@@ -38,7 +38,7 @@ def list_keys(as_json: bool, gateway: str | None) -> None:
     show_table(("key", "name", "created", "last used", "state"), rows)
 
 
-@command.command("create")
+@command.command("create", short_help="Make an API key and print it.")
 @click.argument("name", default="unnamed")
 @options.as_json
 @options.gateway
@@ -52,7 +52,7 @@ def create(name: str, as_json: bool, gateway: str | None) -> None:
     note("Keep it now: it is stored nowhere and not shown again.")
 
 
-@command.command("revoke")
+@command.command("revoke", short_help="End an API key.")
 @click.argument("key")
 @options.gateway
 def revoke(key: str, gateway: str | None) -> None:

@@ -9,6 +9,7 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say
+from hyperinfer.errors import Unauthenticated
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.sdk import profile
 from hyperinfer.sdk.requests import base_url
@@ -53,6 +54,9 @@ async def _login(address: str, name: str, password: str) -> None:
     from hyperinfer.sdk import AsyncClient
 
     async with AsyncClient(address, api_key="") as client:
-        session = await client.login(name, password)
+        try:
+            session = await client.login(name, password)
+        except Unauthenticated as error:
+            raise Unauthenticated(error.message) from error  # without the hint to log in
     profile.save(profile.of_session(address, session, SystemClock().now()))
     say(f"Logged in to {address} as {session.user.username}.")

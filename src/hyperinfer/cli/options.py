@@ -9,7 +9,9 @@ import click
 F = TypeVar("F", bound=Callable[..., object])
 
 WTYPES = ("auth", "gateway", "inference", "processor")
+"""Worker types; `processor` is another name of `inference`."""
 
+wtype = click.argument("wtype", metavar="WTYPE", type=click.Choice(WTYPES))
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 gateway = click.option(
     "--gateway", metavar="URL", help="The gateway to talk to, instead of the one used last.", default=None

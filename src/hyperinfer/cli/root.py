@@ -1,6 +1,6 @@
 """The command's root: which commands there are, loaded only when used, and how every failure leaves the process.
 
-Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted, 141 whoever read our output went away.
+Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
 """
 
 import importlib
@@ -18,7 +18,6 @@ from hyperinfer.errors import HyperinferError
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-EXIT_NO_READER = 141
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Ask": {
@@ -97,7 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # What is left in the buffer has no reader either; without this the interpreter complains at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NO_READER
+        return EXIT_FAILURE
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except click.ClickException as error:
@@ -113,7 +112,7 @@ def _misused(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "hyperinfer"
     complain(f"{message}. See `{path} --help`." if isinstance(error, click.UsageError) else f"{message}.")

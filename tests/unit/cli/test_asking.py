@@ -1,0 +1,250 @@
+"""Asking, listing models, keys, logging in: the commands that speak with a gateway."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hyperinfer.cli import ask
+from hyperinfer.contracts import gateway as contract
+from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.errors import BackendFailed, ContextExceeded, ModelNotFound, Unauthenticated
+from hyperinfer.sdk import profile
+from hyperinfer.testing.answers import saying
+from hyperinfer.testing.edge import served
+from hyperinfer.testing.gateway import FakeGateway, always
+
+from .conftest import Command, Terminal
+
+CREATED = "2026-01-02T12:00:00Z"
+KEYS = ApiKeys(
+    keys=(
+        ApiKey(id="k-1", name="ci", prefix="hi_aaaaaaaa", created_at=CREATED),
+        ApiKey(id="k-2", name="ci", prefix="hi_bbbbbbbb", created_at=CREATED),
+        ApiKey(id="k-3", name="app", prefix="hi_cccccccc", created_at=CREATED),
+        ApiKey(id="k-4", name="old", prefix="hi_dddddddd", created_at=CREATED, is_active=False),
+    )
+)
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway(processInferenceRequest=saying(["fo", "ur."]))
+
+
+@pytest.fixture
+def url(home: Path, gateway: FakeGateway) -> Iterator[str]:
+    """A gateway that the profile knows."""
+    with served(gateway) as address:
+        profile.save(profile.Account(gateway=address, api_key="hi_key"))
+        yield address
+
+
+def asked(gateway: FakeGateway) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(bytes(gateway.calls[-1][1].body))
+    return body
+
+
+@pytest.mark.usefixtures("url")
+def test_the_answer_is_the_output_and_nothing_else_is(command: Command, gateway: FakeGateway) -> None:
+    done = command("ask", "What", "is 2 + 2?", "--system", "Be brief.", "--model", "m")
+    assert (done.code, done.out, done.err) == (0, "four.\n", "")
+    assert gateway.calls[-1][2].key == "hi_key"
+    assert asked(gateway)["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What is 2 + 2?"},
+    ]
+    assert asked(gateway)["stream"] is True
+
+
+@pytest.mark.usefixtures("url")
+def test_what_is_piped_in_stands_behind_the_prompt_or_for_it(command: Command, gateway: FakeGateway) -> None:
+    command("ask", "Review:", stdin="a = 1\n")
+    assert asked(gateway)["messages"][0]["content"] == "Review:\n\na = 1\n"
+    command("ask", stdin="only this")
+    assert asked(gateway)["messages"][0]["content"] == "only this"
+
+
+@pytest.mark.usefixtures("url")
+def test_a_whole_answer_as_text_and_as_json(command: Command, gateway: FakeGateway) -> None:
+    assert command("ask", "--no-stream", "hi").out == "four.\n"
+    assert "stream" not in asked(gateway)
+    answer = json.loads(command("ask", "--json", "hi").out)
+    assert (answer["text"], answer["usage"]["total_tokens"]) == ("four.", 5)
+
+
+@pytest.mark.usefixtures("url")
+def test_nothing_to_ask_is_a_wrong_use(command: Command) -> None:
+    done = command("ask", "  ")
+    assert (done.code, done.out) == (2, "")
+    assert "nothing to ask" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_too_much_input_is_refused_before_it_is_sent(
+    command: Command, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "MAX_INPUT_BYTES", 10)
+    done = command("ask", stdin="x" * 11)
+    assert done.code == 1
+    assert "too large" in done.err
+    assert gateway.calls == []
+
+
+@pytest.mark.usefixtures("url")
+def test_an_answer_that_was_cut_off_says_so_beside_it(command: Command, gateway: FakeGateway) -> None:
+    gateway.answers["processInferenceRequest"] = saying(["a"], reason="length")
+    done = command("ask", "hi")
+    assert done.out == "a\n"
+    assert "cut off" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_an_answer_that_breaks_off_is_a_failure(command: Command, gateway: FakeGateway) -> None:
+    gateway.answers["processInferenceRequest"] = saying(["fo"], then=BackendFailed("The model broke off."))
+    done = command("ask", "hi")
+    assert (done.code, done.out, done.err) == (1, "fo\n", "The model broke off.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModelNotFound("There is no such model. There is: m."), "There is no such model. There is: m.\n"),
+        (Unauthenticated("This key is not valid."), "This key is not valid. `hyperinfer login` opens a new session.\n"),
+    ],
+)
+@pytest.mark.usefixtures("url")
+def test_a_refusal_is_one_sentence(command: Command, gateway: FakeGateway, error: Exception, said: str) -> None:
+    gateway.answers["processInferenceRequest"] = always(error)
+    done = command("ask", "hi")
+    assert (done.code, done.err) == (1, said)
+
+
+def test_without_a_gateway_it_is_said_how_to_have_one(command: Command) -> None:
+    done = command("ask", "hi")
+    assert done.code == 1
+    assert "hyperinfer up" in done.err
+
+
+def test_a_gateway_that_is_not_running_is_said_to_be_so(command: Command) -> None:
+    with served(FakeGateway()) as url:
+        profile.save(profile.Account(gateway=url, api_key="k"))
+    done = command("models")
+    assert done.code == 1
+    assert url in done.err
+    assert "hyperinfer up" in done.err
+
+
+def test_a_key_is_not_given_to_a_gateway_that_is_merely_named(command: Command, url: str, gateway: FakeGateway) -> None:
+    with served(gateway) as other:
+        done = command("ask", "--gateway", other, "hi")
+    assert done.code == 1
+    assert f"login --gateway {other}" in done.err
+    assert gateway.calls == []
+    assert command("ask", "--gateway", f"{url}/v1", "hi").out == "four.\n"
+
+
+@pytest.mark.usefixtures("url")
+def test_models_in_columns_and_as_json(command: Command, gateway: FakeGateway) -> None:
+    model = contract.PublicModel(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048)
+    gateway.answers["listModels"] = always(contract.PublicModels(models=(model,)))
+    assert command("models").out.splitlines() == [
+        "MODEL  WORKERS  SLOTS  BUSY  CONTEXT",
+        "m      2        8      1     2048",
+    ]
+    assert json.loads(command("models", "--json").out)[0]["slots"] == 8
+    gateway.answers["listModels"] = always(contract.PublicModels())
+    done = command("models")
+    assert (done.code, done.out) == (0, "")
+    assert "No model" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_keys_are_listed_made_and_revoked(command: Command, gateway: FakeGateway) -> None:
+    new = NewApiKey(id="k-9", name="ci", prefix="hi_eeeeeeee", created_at=CREATED, key="hi_eeeeeeee_secret")
+    gateway.answers |= {
+        "listApiKeys": always(KEYS),
+        "generateApiKey": always(new),
+        "revokeApiKey": always(KEYS.keys[2]),
+    }
+    listed = command("keys", "list").out.splitlines()
+    assert listed[0].split() == ["KEY", "NAME", "CREATED", "LAST", "USED", "STATE"]
+    assert listed[1].split() == ["hi_aaaaaaaa", "ci", "2026-01-02", "-", "active"]
+    assert listed[4].split()[-1] == "revoked"
+    made = command("keys", "create", "ci")
+    assert made.out == "hi_eeeeeeee_secret\n"
+    for name in ("app", "hi_cccccccc", "k-3", "hi_cccccccc_and_its_secret"):
+        assert command("keys", "revoke", name).out == "hi_cccccccc (app) is revoked.\n"
+        assert gateway.calls[-1][1] == contract.OfKey(id="k-3")
+
+
+@pytest.mark.parametrize(("name", "said"), [("ci", "Several"), ("old", "no such active key"), ("nope", "no such")])
+@pytest.mark.usefixtures("url")
+def test_a_key_to_revoke_must_be_one(command: Command, gateway: FakeGateway, name: str, said: str) -> None:
+    gateway.answers["listApiKeys"] = always(KEYS)
+    done = command("keys", "revoke", name)
+    assert done.code == 1
+    assert said in done.err
+    assert gateway.calls[-1][0] == "listApiKeys"
+
+
+def test_logging_in_keeps_the_session(command: Command, gateway: FakeGateway) -> None:
+    account = Account(id="1", username="ada", email="ada@example.com", role="user", tier="default", created_at=CREATED)
+    login = contract.LoginReply(success=True, status=200, key="jwt", expires_in=60, account=account)
+    gateway.answers["login"] = always(login)
+    with served(gateway) as url:
+        done = command("login", "--gateway", url, "ada", stdin="correct horse\n")
+        assert (done.code, done.out) == (0, f"Logged in to {url} as ada.\n")
+        _, request, meta = gateway.calls[-1]
+        assert (request.username, request.password, meta.key) == ("ada", "correct horse", None)
+        assert command("ask", "hi").out == "four.\n"
+        assert gateway.calls[-1][2].key == "jwt"
+
+
+def test_a_wrong_password_is_said_and_nothing_is_kept(command: Command, gateway: FakeGateway) -> None:
+    wrong = contract.LoginReply(success=False, status=401, message="Wrong.", code="UNAUTHENTICATED")
+    gateway.answers["login"] = always(wrong)
+    with served(gateway) as url:
+        done = command("login", "--gateway", url, "ada", stdin="x\n")
+    assert (done.code, done.out, done.err) == (1, "", "Wrong.\n")
+    assert profile.load().accounts == ()
+
+
+def test_a_password_on_the_way_in_the_clear_is_warned_of(command: Command) -> None:
+    done = command("login", "--gateway", "http://ai.invalid:1", "ada", stdin="x\n")
+    assert done.code == 1
+    assert "not encrypted" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_chat_from_a_pipe(command: Command, gateway: FakeGateway) -> None:
+    done = command("chat", stdin="hi\n/model m2\nagain\n/new\n/system Be brief.\nthird\n/nonsense\n/\n/help\n")
+    assert done.code == 0
+    assert done.out == "four.\n" * 3
+    first, second, third = [json.loads(bytes(request.body)) for _, request, _ in gateway.calls]
+    assert [message["content"] for message in first["messages"]] == ["hi"]
+    assert [message["content"] for message in second["messages"]] == ["hi", "four.", "again"]
+    assert second["model"] == "m2"
+    assert [message["content"] for message in third["messages"]] == ["Be brief.", "third"]
+    assert "There is no /nonsense" in done.err
+    assert "/models" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_a_chat_survives_a_refusal_and_forgets_what_was_refused(command: Command, gateway: FakeGateway) -> None:
+    gateway.answers["processInferenceRequest"] = always(ContextExceeded("Too long."))
+    done = command("chat", stdin="one\ntwo\n")
+    assert done.code == 0
+    assert done.err.count("/new") == 2
+    assert [message["content"] for message in asked(gateway)["messages"]] == ["two"]
+
+
+def test_what_a_model_says_does_not_act_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hyperinfer.cli.manner import for_output
+
+    evil = "a\x1b]0;title\x07b\x9bc\r\n\td"
+    assert for_output(evil) == evil
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert for_output(evil) == "a]0;titlebc\n\td"

@@ -1,0 +1,129 @@
+"""The command as a whole: help, speed of loading, exit codes, and one sentence for every failure."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+from hyperinfer.cli import models, root
+from hyperinfer.cli.root import SECTIONS
+from hyperinfer.errors import StartError
+
+from .conftest import Command
+
+NAMES = [name for section in SECTIONS.values() for name in section]
+
+
+def commands(parent: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, as its words."""
+    if not isinstance(parent, click.Group):
+        return [path]
+    context = click.Context(parent)
+    children = ((name, parent.get_command(context, name)) for name in parent.list_commands(context))
+    found = [words for name, child in children if child for words in commands(child, (*path, name))]
+    return [path, *found]
+
+
+def test_help_lists_every_command(command: Command) -> None:
+    done = command("--help")
+    assert done.code == 0
+    for name in NAMES:
+        assert f"  {name} " in done.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_line_of_a_command_says_what_its_own_help_says_at_greater_length(name: str) -> None:
+    child = root.root.get_command(click.Context(root.root), name)
+    assert child is not None
+    assert child.name == name
+    assert child.help
+
+
+@pytest.mark.parametrize("words", commands(root.root), ids=" ".join)
+def test_every_help_fits_a_narrow_terminal(command: Command, words: tuple[str, ...]) -> None:
+    done = command(*words, "--help")
+    assert done.code == 0
+    assert done.out.startswith(" ".join(("Usage: hyperinfer", *words)))
+    assert max(len(line) for line in done.out.splitlines()) <= 80
+
+
+def test_help_loads_nothing_that_it_does_not_show() -> None:
+    check = (
+        "import sys; from hyperinfer.cli.root import run; run(['--help']);"
+        "print(sorted({'aiohttp', 'msgspec', 'structlog', 'rich', 'sqlalchemy', 'starlette'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_the_package_loads_nothing_else() -> None:
+    check = (
+        "import sys, hyperinfer; print([name for name in sys.modules if name.startswith('hyperinfer.')]);"
+        "from hyperinfer import Client; print(Client.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines() == ["[]", "Client"]
+
+
+@pytest.mark.parametrize(
+    "words", [("nonsense",), ("ask", "--nonsense"), ("worker",), ("worker", "--wtype", "x"), ("config", "show", "x")]
+)
+def test_a_wrong_use_is_one_sentence_that_points_to_the_help(command: Command, words: tuple[str, ...]) -> None:
+    done = command(*words)
+    assert done.code == 2
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1
+    assert "--help`." in done.err
+
+
+def failing(error: BaseException) -> click.Command:
+    def fail() -> None:
+        raise error
+
+    return click.Command("models", callback=fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StartError("It is broken. Mend it."), 1, "It is broken. Mend it.\n"),
+        (ExceptionGroup("", [StartError("One."), StartError("Two.")]), 1, "One.\nTwo.\n"),
+        (ValueError("odd"), 1, "hyperinfer failed: ValueError: odd. Run again with DEBUG=1 to see where.\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_a_failure_is_one_sentence(
+    command: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    monkeypatch.setattr(models, "command", failing(error))
+    done = command("models")
+    assert (done.code, done.out, done.err.lstrip()) == (code, "", said)  # after ^C a new line begins
+
+
+def test_debug_shows_where(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEBUG", "1")
+    monkeypatch.setattr(models, "command", failing(ValueError("odd")))
+    assert "Traceback" in command("models").err
+
+
+def test_a_reader_that_goes_away_is_no_failure_of_ours() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "hyperinfer", "--help"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_the_version_is_told(command: Command) -> None:
+    assert command("--version").out == "hyperinfer 0.1.0\n"
