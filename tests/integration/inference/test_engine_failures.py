@@ -5,15 +5,17 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
+import structlog
 from tests.integration.inference.conftest import Asking, House, house
 
-from hyperinfer.errors import BackendFailed, StartError, Unavailable
+from hyperinfer.errors import BackendFailed, BadRequest, StartError, StreamStalled, Unavailable
 from hyperinfer.workers.inference.backends.llamacpp import engine as engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_model]
@@ -64,7 +66,42 @@ async def test_a_caller_who_leaves_while_a_long_prompt_is_read_stops_that_too(tm
             task = group.create_task(running.ask(body))
             await until_working(running, in_slots=1, timeout_s=10)
             task.cancel()
-        await until_working(running, in_slots=0, timeout_s=1.5)
+        # The whole prompt would take more than ten seconds.
+        await until_working(running, in_slots=0, timeout_s=5)
+
+
+async def test_a_reader_who_takes_nothing_loses_its_slot(tmp_path: Path) -> None:
+    async def stall(_: Sequence[bytes]) -> None:
+        raise StreamStalled("The reader took nothing.")
+
+    async with house(tmp_path, context_tokens=2048) as running:
+        await running.ready()
+        with pytest.raises(StreamStalled):
+            await running.ask({"messages": [{"role": "user", "content": "Count."}], **ENDLESS}, stall)
+        await until_working(running, in_slots=0, timeout_s=1.0)
+
+
+async def test_no_prompt_is_logged_even_when_the_engine_complains(tmp_path: Path) -> None:
+    secret = "xyzzy"
+    with structlog.testing.capture_logs() as logged:
+        async with house(tmp_path, context_tokens=256) as running:
+            await running.ready()
+            await running.say(f"{secret}.", max_tokens=4)
+            await running.say(f"{secret}.", max_tokens=4)  # of which it says that it has read it before
+            for bad in (
+                {"text": f"{secret} " * 500},
+                {
+                    "text": secret,
+                    "response_format": {
+                        "type": "json_schema",
+                        "json_schema": {"name": "x", "schema": {"type": secret}},
+                    },
+                },
+            ):
+                with pytest.raises(BadRequest):
+                    await running.say(**bad)
+    assert logged
+    assert secret not in str(logged)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
@@ -121,7 +158,7 @@ async def test_an_engine_that_cannot_load_its_model_says_why_and_is_tried_again(
     async with house(tmp_path, model_path=str(broken)) as running:
         await running.until(lambda model: model.state == "away")
         assert running.service.not_ready()
-        assert "engine" in running.service.not_ready()[0]
+        assert "failed to load model" in running.service.not_ready()[0]
         with pytest.raises(Unavailable):
             await running.say("Hello.")
         assert running.service.status().models[0].name == "broken-model"

@@ -99,7 +99,8 @@ class Models:
         if model is None:
             raise ModelNotFound(f"This worker has no model {wanted[:200]!r}.", model=wanted[:200])
         if model.offered.state == AWAY:
-            raise Unavailable(model.offered.reason, model=wanted, retry_after_s=RETRY_AFTER_S)
+            # Why is for the operator, in health and log: it may name files of this machine.
+            raise Unavailable(f"This worker cannot run {wanted} now.", model=wanted, retry_after_s=RETRY_AFTER_S)
         return model
 
     def not_ready(self) -> Sequence[str]:

@@ -15,7 +15,7 @@ JSON = "json"
 
 @dataclass(frozen=True, slots=True)
 class BackendModel:
-    """A model of a backend now; `reason` says in a sentence why it is not ready. `context_tokens` is one slot's."""
+    """A model of a backend now; `reason` tells the operator in a sentence why it is not ready. `context_tokens` is one slot's."""
 
     name: str
     state: State

@@ -40,7 +40,10 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=EngineOrder)
     _die_with(order.parent)
     threading.Thread(target=_end_with_input, daemon=True).start()
-    server = _serve(order)
+    try:
+        server = _serve(order)
+    except RuntimeError:  # the engine has said why, on standard error
+        sys.exit(1)
     print("ready", file=says, flush=True)
     threading.Event().wait()
     del server

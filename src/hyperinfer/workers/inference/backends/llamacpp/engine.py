@@ -85,9 +85,9 @@ class Engine:
                 async with asyncio.timeout(READY_WAIT_S):
                     await self._serving.wait()
             except TimeoutError:
-                raise Unavailable(self.state.reason, retry_after_s=1) from None
+                raise Unavailable(self._loading, retry_after_s=1) from None
         if self._client is None:
-            raise Unavailable(self.state.reason, retry_after_s=1)
+            raise Unavailable(self._loading, retry_after_s=1)
         return self._client
 
     async def lost(self, client: EngineClient) -> None:

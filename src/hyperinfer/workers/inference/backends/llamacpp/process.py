@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -26,8 +27,10 @@ MAX_SOCKET_PATH_BYTES = 100
 """Systems allow 103 to 107."""
 LAST_WORDS_S = 0.5
 MAX_LINE_BYTES = 2000
-LAST_LINES = 5
+MAX_KEPT_CHARS = 300
+LAST_LINES = 3
 """Lines of what the engine said last, kept for the sentence that says why it ended."""
+FAILED_CHECK = re.compile(r"\S+:\d+: GGML_ASSERT\(")
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,7 @@ class EngineProcess:
         self._process = process
         self._said: deque[str] = deque(maxlen=LAST_LINES)
         self._silent = asyncio.Event()
+        self._has_requests = False
         self.socket = socket
         self.key = key
 
@@ -57,20 +61,21 @@ class EngineProcess:
             raise BackendFailed(f"The engine did not load its model within {timeout_s:g} s.") from error
         if said.strip() != b"ready":
             raise BackendFailed(await self.ended())
+        self._has_requests = True
 
     async def exited(self) -> int:
         """Wait for its end; gives its exit code, or minus the signal that ended it."""
         return await self._process.wait()
 
     async def ended(self) -> str:
-        """Wait for its end and its last words; says in a sentence how it came about."""
+        """Wait for its end and its last words; says in a sentence how it came about, for the operator."""
         code = await self.exited()
         with suppress(TimeoutError):  # what it said last may still be on its way
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._silent.wait()
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = " | ".join(self._said)
-        return f"The engine {how}." + (f" It said: {last}" if last and code >= 0 else "")
+        return f"The engine {how}." + (f" It said: {last}" if last else "")
 
     def kill(self) -> None:
         """End it at once."""
@@ -89,13 +94,21 @@ class EngineProcess:
             await self._process.wait()
 
     async def listen(self) -> None:
-        """Log what it says, until its end."""
+        """Take note of what it says, until its end. Once it has requests, only of failed checks: the rest may hold
+        parts of prompts."""
         assert self._process.stderr is not None
-        while line := await self._process.stderr.read(MAX_LINE_BYTES):
-            text = line.decode(errors="replace").strip()
-            self._said += [piece[-300:] for piece in text.splitlines() if piece.strip()]
-            log.debug("engine_says", text=text)
+        rest = b""
+        while piece := await self._process.stderr.read(MAX_LINE_BYTES):
+            *lines, rest = (rest + piece).split(b"\n")
+            rest = rest[-MAX_LINE_BYTES:]
+            for line in lines:
+                self._hear(line.decode(errors="replace").strip())
         self._silent.set()
+
+    def _hear(self, line: str) -> None:
+        if line and (not self._has_requests or FAILED_CHECK.match(line)):
+            self._said.append(line[-MAX_KEPT_CHARS:])
+            log.debug("engine_says", text=line)
 
 
 @asynccontextmanager
