@@ -1,4 +1,4 @@
-"""Auth's service on a real SQLite database, by a clock that the test turns."""
+"""Auth on a real SQLite database, by a clock that the test turns."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -6,30 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from hyperinfer.contracts.auth import Register, Registered
+from hyperinfer.contracts.auth import Login, Register, Registered, Session
 from hyperinfer.testing.clock import ManualClock
-from hyperinfer.workers.auth.admin import service_on
 from hyperinfer.workers.auth.config import AuthSettings
-from hyperinfer.workers.auth.service import AuthService
-from hyperinfer.workers.auth.store import AuthStore
+from hyperinfer.workers.auth.parts import Parts, parts_on
 
 PASSWORD = "correct horse battery"
 
 
 class Office:
-    """A service, its store and its clock."""
+    """Auth's parts, its clock, and its data folder."""
 
-    def __init__(self, service: AuthService, store: AuthStore, clock: ManualClock) -> None:
-        self.service = service
-        self.store = store
+    def __init__(self, parts: Parts, clock: ManualClock, data: Path) -> None:
+        self.people = parts.service
+        self.keys = parts.keys
+        self.store = parts.store
         self.clock = clock
+        self.data = data
 
     async def person(self, name: str = "ada") -> Registered:
-        return await self.service.register(Register(email=f"{name}@example.org", password=PASSWORD))
+        return await self.people.register(Register(email=f"{name}@example.org", password=PASSWORD))
+
+    async def session(self, name: str = "ada") -> Session:
+        return await self.people.login(Login(password=PASSWORD, username=name))
 
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     clock = ManualClock(datetime(2026, 11, 1, tzinfo=UTC))
-    async with service_on(tmp_path, AuthSettings(), clock) as (service, store):
-        yield Office(service, store, clock)
+    async with parts_on(tmp_path, AuthSettings(), clock) as parts:
+        yield Office(parts, clock, tmp_path)

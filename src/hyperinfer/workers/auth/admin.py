@@ -1,25 +1,23 @@
-"""The first administrator: made, or given a new password, on the data folder itself, by whoever may read it."""
+"""The first administrator: made, or given a new password, on the data folder itself, by whoever may write there."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperinfer.contracts.auth import Account, Register
-from hyperinfer.facilities.clock import Clock, SystemClock
-from hyperinfer.facilities.store import migrate, opened
-from hyperinfer.facilities.store.engine import url_of
+from hyperinfer.contracts.auth import Account
+from hyperinfer.errors import NotFound, StartError
+from hyperinfer.facilities.clock import SystemClock
+from hyperinfer.workers.auth.accounts import RESERVED_DOMAIN
 from hyperinfer.workers.auth.config import AuthSettings
-from hyperinfer.workers.auth.passwords import Passwords, check_policy
-from hyperinfer.workers.auth.service import AuthService, account_of
-from hyperinfer.workers.auth.signing import signing_key
-from hyperinfer.workers.auth.store import MIGRATIONS, AuthStore
+from hyperinfer.workers.auth.models import User
+from hyperinfer.workers.auth.parts import Parts, parts_on
+from hyperinfer.workers.auth.passwords import check_policy
+from hyperinfer.workers.auth.shown import account_of
 
-DATABASE = "auth.sqlite"
 ADMIN_NAME = "admin"
-ADMIN_EMAIL = "admin@hyperinfer.local"
+ADMIN_EMAIL = f"{ADMIN_NAME}@{RESERVED_DOMAIN}"
 UNLIMITED = "unlimited"
 PASSWORD_BYTES = 15
 
@@ -33,51 +31,67 @@ class NewAdmin:
     key: str | None = field(repr=False)
 
 
-@asynccontextmanager
-async def service_on(data: Path, settings: AuthSettings, clock: Clock) -> AsyncIterator[tuple[AuthService, AuthStore]]:
-    """Auth's service on a data folder, its database brought to the newest revision. Raises `StartError`."""
-    async with opened(url_of(settings.database_url, default=data / DATABASE)) as engine:
-        await migrate(engine, MIGRATIONS)
-        store = AuthStore(engine)
-        with Passwords() as passwords:
-            service = AuthService(
-                store,
-                passwords=passwords,
-                signing=signing_key(data),
-                clock=clock,
-                session_s=settings.session_s,
-                key_cache_s=settings.key_cache_s,
-            )
-            yield service, store
-
-
 async def has_admin(data: Path, settings: AuthSettings) -> bool:
     """Whether there is an administrator."""
-    async with service_on(data, settings, SystemClock()) as (_, store):
-        return await store.first_admin() is not None
+    async with _parts(data, settings) as parts:
+        return await parts.store.first_admin() is not None
 
 
 async def create_admin(data: Path, settings: AuthSettings, *, password: str | None = None) -> NewAdmin:
-    """Make the first administrator, or give the one there is a new password.
+    """Make the first administrator; the one there is already gets a new password, as `reset_password` does.
 
     Without a password one is made up. Raises `BadRequest` for a password that the policy refuses.
     """
-    await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True, mode=0o700)
-    chosen = password or secrets.token_urlsafe(PASSWORD_BYTES)
-    async with service_on(data, settings, SystemClock()) as (service, store):
-        admin = await store.first_admin()
+    async with _parts(data, settings) as parts:
+        admin = await parts.store.first_admin()
+        if admin is not None:
+            return await _reset(parts, admin, password)
+        chosen = password or _made_up()
+        made = await parts.service.add_account(
+            email=ADMIN_EMAIL, username=ADMIN_NAME, password=chosen, role="admin", tier=UNLIMITED
+        )
+        return NewAdmin(account=made.account, password=chosen, key=made.key.key)
+
+
+async def reset_password(data: Path, settings: AuthSettings, *, password: str | None = None) -> NewAdmin:
+    """Give the first administrator a new password; API keys and sessions stay as they are.
+
+    Raises `NotFound` if there is no administrator, `BadRequest` for a password that the policy refuses.
+    """
+    async with _parts(data, settings) as parts:
+        admin = await parts.store.first_admin()
         if admin is None:
-            request = Register(email=ADMIN_EMAIL, password=chosen, username=ADMIN_NAME)
-            made = await service.register(request, role="admin", tier=UNLIMITED)
-            return NewAdmin(account=made.account, password=chosen, key=made.key.key)
-        check_policy(chosen, names=(admin.username, admin.email))
-        with Passwords() as passwords:
-            await store.set_password(admin.id, await passwords.hash(chosen))
-        return NewAdmin(account=account_of(admin), password=chosen, key=None)
+            raise NotFound("There is no administrator yet.")
+        return await _reset(parts, admin, password)
 
 
 async def admin_key(data: Path, settings: AuthSettings, *, name: str) -> str | None:
     """A new API key of the first administrator; nothing if there is none."""
-    async with service_on(data, settings, SystemClock()) as (service, store):
-        admin = await store.first_admin()
-        return (await service.generate_key(admin.id, name)).key if admin else None
+    async with _parts(data, settings) as parts:
+        admin = await parts.store.first_admin()
+        return (await parts.keys.generate(admin.id, name)).key if admin else None
+
+
+async def _reset(parts: Parts, admin: User, password: str | None) -> NewAdmin:
+    chosen = password or _made_up()
+    check_policy(chosen, names=(admin.username, admin.email))
+    await parts.store.set_password(admin.id, await parts.passwords.hash(chosen))
+    return NewAdmin(account=account_of(admin), password=chosen, key=None)
+
+
+@asynccontextmanager
+async def _parts(data: Path, settings: AuthSettings) -> AsyncIterator[Parts]:
+    _make_folder(data)
+    async with parts_on(data, settings, SystemClock()) as parts:
+        yield parts
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StartError(f"Cannot use the data folder {data}: {error.strerror}.") from error
+
+
+def _made_up() -> str:
+    return secrets.token_urlsafe(PASSWORD_BYTES)

@@ -1,30 +1,45 @@
-"""What auth counts."""
+"""What auth counts, in Prometheus' terms. Labels are the contract's methods and the codes of our errors."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from hyperinfer.errors import HyperinferError
+from hyperinfer.contracts.method import Method
+from hyperinfer.errors import Cancelled, HyperinferError, InternalError
+
+SERVICE = "auth"
 
 
 class Meters:
-    """Operations by name and outcome; both label sets are those of the code, so they are bounded."""
+    """Calls by method and outcome, and how many passwords wait to be hashed."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._operations = Counter(
-            "ai_platform_auth_operations", "Operations of auth", ["operation", "outcome"], registry=registry
+        self._requests = Counter(
+            "ai_platform_requests", "Requests by outcome.", ("service", "method", "status"), registry=registry
+        )
+        self._waiting = Gauge(
+            "ai_platform_auth_passwords_waiting", "Passwords being hashed or waiting for it.", registry=registry
         )
 
+    def show_waiting(self, waiting: Callable[[], int]) -> None:
+        """Show how many passwords wait whenever somebody looks."""
+        self._waiting.set_function(waiting)
+
     @contextmanager
-    def counted(self, operation: str) -> Iterator[None]:
-        """Count one operation: `ok`, or the code of the error that ended it."""
-        outcome = "INTERNAL"
+    def counted(self, method: Method[Any, Any]) -> Iterator[None]:
+        """Count one call: `ok`, or the code of the error that ended it."""
+        status = InternalError.code
         try:
             yield
-            outcome = "ok"
+            status = "ok"
         except HyperinferError as error:
-            outcome = error.code
+            status = error.code
+            raise
+        except asyncio.CancelledError:
+            status = Cancelled.code
             raise
         finally:
-            self._operations.labels(operation, outcome).inc()
+            self._requests.labels(SERVICE, method.name, status).inc()

@@ -1,68 +1,50 @@
-"""Auth's methods: the contract's requests, handed to the service."""
+"""Auth's methods: the contract's requests, counted and handed to the service."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from hyperinfer.contracts import auth as contract
-from hyperinfer.contracts.method import Nothing
+from hyperinfer.contracts.method import Method, Nothing, Reply, Request
 from hyperinfer.kernel.calls import Call, Route, route
+from hyperinfer.workers.auth.keys import Keys
 from hyperinfer.workers.auth.meters import Meters
 from hyperinfer.workers.auth.service import AuthService
 
 
-class AuthMethods:
-    """The handlers, and what they count."""
+def routes(service: AuthService, keys: Keys, meters: Meters) -> Sequence[Route]:
+    """Every method of the contract."""
 
-    def __init__(self, service: AuthService, meters: Meters) -> None:
-        self._service = service
-        self._meters = meters
+    def counted(method: Method[Request, Reply], answer: Callable[[Request], Awaitable[Reply]]) -> Route:
+        async def handler(request: Request, call: Call) -> Reply:
+            with meters.counted(method):
+                return await answer(request)
 
-    def routes(self) -> Sequence[Route]:
-        """Every method of the contract."""
-        return (
-            route(contract.REGISTER, self.register),
-            route(contract.LOGIN, self.login),
-            route(contract.VERIFY_SESSION, self.verify_session),
-            route(contract.VALIDATE_API_KEY, self.validate_api_key),
-            route(contract.GENERATE_API_KEY, self.generate_api_key),
-            route(contract.LIST_API_KEYS, self.list_api_keys),
-            route(contract.REVOKE_API_KEY, self.revoke_api_key),
-            route(contract.JWKS, self.jwks),
-        )
+        return route(method, handler)
 
-    async def register(self, request: contract.Register, call: Call) -> contract.Registered:
-        """A new account; nobody becomes an administrator by asking."""
-        with self._meters.counted("register"):
-            return await self._service.register(request)
+    async def verify_session(request: contract.Credential) -> contract.Validated:
+        return await service.verify_session(request.key)
 
-    async def login(self, request: contract.Login, call: Call) -> contract.Session:
-        """A new session."""
-        with self._meters.counted("login"):
-            return await self._service.login(request)
+    async def validate(request: contract.Credential) -> contract.Validated:
+        return await keys.validate(request.key)
 
-    async def verify_session(self, request: contract.Credential, call: Call) -> contract.Validated:
-        """Whose session it is."""
-        with self._meters.counted("verify_session"):
-            return await self._service.verify_session(request.key)
+    async def generate(request: contract.GenerateApiKey) -> contract.NewApiKey:
+        return await keys.generate(request.user_id, request.name)
 
-    async def validate_api_key(self, request: contract.Credential, call: Call) -> contract.Validated:
-        """Whose key it is."""
-        with self._meters.counted("validate_api_key"):
-            return await self._service.validate_key(request.key)
+    async def list_keys(request: contract.OfUser) -> contract.ApiKeys:
+        return contract.ApiKeys(keys=await keys.of(request.user_id))
 
-    async def generate_api_key(self, request: contract.GenerateApiKey, call: Call) -> contract.NewApiKey:
-        """A new key."""
-        with self._meters.counted("generate_api_key"):
-            return await self._service.generate_key(request.user_id, request.name)
+    async def revoke(request: contract.RevokeApiKey) -> contract.ApiKey:
+        return await keys.revoke(request.user_id, request.id)
 
-    async def list_api_keys(self, request: contract.OfUser, call: Call) -> contract.ApiKeys:
-        """A user's keys."""
-        return contract.ApiKeys(keys=await self._service.list_keys(request.user_id))
+    async def jwks(request: Nothing) -> contract.Jwks:
+        return service.jwks()
 
-    async def revoke_api_key(self, request: contract.RevokeApiKey, call: Call) -> contract.ApiKey:
-        """End a key."""
-        with self._meters.counted("revoke_api_key"):
-            return await self._service.revoke_key(request.user_id, request.id)
-
-    async def jwks(self, request: Nothing, call: Call) -> contract.Jwks:
-        """The keys that verify sessions."""
-        return self._service.jwks()
+    return (
+        counted(contract.REGISTER, service.register),
+        counted(contract.LOGIN, service.login),
+        counted(contract.VERIFY_SESSION, verify_session),
+        counted(contract.VALIDATE_API_KEY, validate),
+        counted(contract.GENERATE_API_KEY, generate),
+        counted(contract.LIST_API_KEYS, list_keys),
+        counted(contract.REVOKE_API_KEY, revoke),
+        counted(contract.JWKS, jwks),
+    )

@@ -43,3 +43,17 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime())
     is_active: Mapped[bool]
+
+
+class SigningKeyRow(Base):
+    """The public half of a key that signs session tokens, in hexadecimal; the seed is a file outside the database.
+
+    The one that signs now is the one that has not been retired.
+    """
+
+    __tablename__ = "signing_keys"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    public_key: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime())
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime())

@@ -1,6 +1,8 @@
 """Passwords: Argon2id in threads of their own, never on the event loop, and never without bound."""
 
 import asyncio
+import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
@@ -20,9 +22,12 @@ THREADS = 2
 MAX_WAITING = 64
 
 # Minimum configuration of the OWASP Password Storage Cheat Sheet: 19 MiB, two passes, one lane; about 17 ms.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-COMMON = frozenset(files(__package__).joinpath("common_passwords.txt").read_text().split())
+# The hash of a random text under the same parameters, verified where there is no account, so that it takes as long.
+NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$ca6M05R5ecKp+tdbNEnL7Q$eDUvvVBS3qwfqGXzTgsEJDNwPLu5M/U+HoFKRamVx9w"
+
+COMMON = frozenset(files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").split())
 
 
 def check_policy(password: str, *, names: tuple[str, ...] = ()) -> None:
@@ -31,6 +36,8 @@ def check_policy(password: str, *, names: tuple[str, ...] = ()) -> None:
         raise BadRequest(f"A password needs at least {MIN_LENGTH} characters.", param="password")
     if len(password) > MAX_LENGTH:
         raise BadRequest(f"A password may have at most {MAX_LENGTH} characters.", param="password")
+    if any("\ud800" <= char <= "\udfff" for char in password):
+        raise BadRequest("A password must be text that UTF-8 can write.", param="password")
     if password.lower() in COMMON:
         raise BadRequest("This password is among the first that anybody tries; choose another.", param="password")
     if password.lower() in {name.lower() for name in names}:
@@ -43,8 +50,6 @@ class Passwords:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._waiting = 0
-        # Verified for accounts that do not exist, so that they take as long as those that do.
-        self._nobody = _hasher.hash("nobody")
 
     def __enter__(self) -> Self:
         return self
@@ -54,16 +59,21 @@ class Passwords:
     ) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def waiting(self) -> int:
+        """How many are being hashed or wait for it."""
+        return self._waiting
+
     async def hash(self, password: str) -> str:
         """The hash to store."""
-        return await self._run(partial(_hasher.hash, password))
+        return await self._run(partial(HASHER.hash, _prepared(password)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether a password is the one whose hash is stored; without a hash it never is, and takes as long."""
-        matches = await self._run(partial(_verify, stored or self._nobody, password[: MAX_LENGTH + 1]))
+        matches = await self._run(partial(_verify, stored or NOBODY, _prepared(password[: MAX_LENGTH + 1])))
         return matches and stored is not None
 
-    async def _run(self, work: "partial[T]") -> T:
+    async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
             raise Overloaded("Too many people are logging in at once; try again shortly.", retry_after_s=1)
         self._waiting += 1
@@ -73,8 +83,13 @@ class Passwords:
             self._waiting -= 1
 
 
-def _verify(stored: str, password: str) -> bool:
+def _prepared(password: str) -> bytes:
+    """A password as it is hashed: in one Unicode form (RFC 8265, OpaqueString), however a keyboard composes it."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+
+
+def _verify(stored: str, password: bytes) -> bool:
     try:
-        return _hasher.verify(stored, password)
+        return HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
         return False

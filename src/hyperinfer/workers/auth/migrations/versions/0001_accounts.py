@@ -1,4 +1,4 @@
-"""Accounts and API keys."""
+"""Accounts, API keys, and the public halves of signing keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -34,4 +34,11 @@ def upgrade() -> None:
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("last_used_at", UtcDateTime(), nullable=True),
         sa.Column("is_active", sa.Boolean(), nullable=False),
+    )
+    op.create_table(
+        "signing_keys",
+        sa.Column("id", sa.String(16), primary_key=True),
+        sa.Column("public_key", sa.String(64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("retired_at", UtcDateTime(), nullable=True),
     )
