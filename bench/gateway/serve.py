@@ -17,7 +17,7 @@ from hyperinfer.facilities.net.hyperswarm import hyperswarm
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.kernel.compose import Part, net_settings, running
 from hyperinfer.kernel.own_swarm import prepare
-from hyperinfer.kernel.run import run_process
+from hyperinfer.kernel.run import run_process, settle
 from hyperinfer.testing.swarm import part
 from hyperinfer.workers.auth.worker import WORKER as AUTH
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
@@ -105,6 +105,7 @@ def main() -> None:
 
     async def serve(stop: asyncio.Event) -> None:
         async with served(role, home, bootstrap) as url:
+            settle()
             print(url, flush=True)
             await stop.wait()
 

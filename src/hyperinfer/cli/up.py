@@ -77,6 +77,7 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.kernel import config
     from hyperinfer.kernel.compose import net_settings, running
+    from hyperinfer.kernel.run import settle
     from hyperinfer.kernel.own_swarm import prepare
 
     home = config.home()
@@ -86,6 +87,7 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     own = await own_key.first_admin(data, auth.settings)
     async with _reached(net_settings(parts)) as (net, trouble), running(parts, home=home, net=net) as workers:
         started.set()
+        settle()
         gateway = workers[-1]
         if not await until_ready([workers[1], workers[0], gateway], stop):
             return

@@ -32,6 +32,7 @@ def command(
     from hyperinfer.cli import places, processes
     from hyperinfer.kernel import config
     from hyperinfer.kernel.compose import Part, running
+    from hyperinfer.kernel.run import settle
 
     name = places.type_name(wtype)
     loaded = places.load(name, env=env, file=file, sets=sets)
@@ -42,6 +43,7 @@ def command(
         part = Part(places.worker_type(name), loaded, rack)
         async with processes.net_of(loaded.settings.net) as net, running([part], home=config.home(), net=net):
             started.set()
+            settle()
             await stop.wait()
 
     context.exit(processes.run(work))

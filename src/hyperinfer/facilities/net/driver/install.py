@@ -71,7 +71,7 @@ async def ensure_installed(node: str | None = None, *, say: Say = lambda _: None
     if (target / DONE).exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{target}.lock")
+    lock = FileLock(f"{target}.lock", thread_local=False)
     try:
         await asyncio.to_thread(lock.acquire, timeout=INSTALL_TIMEOUT_S)
     except Timeout as error:
