@@ -77,8 +77,8 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.kernel import config
     from hyperinfer.kernel.compose import net_settings, running
-    from hyperinfer.kernel.run import settle
     from hyperinfer.kernel.own_swarm import prepare
+    from hyperinfer.kernel.run import settle
 
     home = config.home()
     auth = parts[0].loaded
