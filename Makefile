@@ -40,8 +40,7 @@ fast-tests:
 
 # Ahead of the tests, so that no test's deadline pays for a download.
 driver: install
-	@$(BIN)/python -c 'import asyncio; from hyperinfer.facilities.net.driver.install import ensure_installed; \
-		asyncio.run(ensure_installed(say=print))'
+	@$(BIN)/hyperinfer driver install
 
 test: driver ## Run every test this machine can run; says at the end which it skipped and why
 	$(BIN)/pytest $(TESTS) $(ARGS)
