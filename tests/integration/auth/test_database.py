@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 
 from hyperinfer.contracts.auth import Login
 from hyperinfer.errors import StartError, Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.store import migrate, opened, url_of
+from hyperinfer.facilities.store.engine import writing
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.models import Base
 from hyperinfer.workers.auth.parts import parts_on
@@ -47,6 +48,28 @@ async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         with pytest.raises(StartError, match="newer version"):
             await migrate(engine, MIGRATIONS)
+
+
+async def test_a_migration_waits_for_the_one_under_way_before_it_looks(tmp_path: Path) -> None:
+    url = url_of(None, default=tmp_path / "a.sqlite")
+    async with opened(url) as first, opened(url) as second:
+        statements: list[str] = []
+        began = asyncio.Event()
+
+        def note(connection: Any, cursor: Any, statement: str, *_: object) -> None:
+            statements.append(statement)
+            began.set()
+
+        event.listen(second.sync_engine, "before_cursor_execute", note)
+        async with writing(first).begin() as connection:
+            await connection.execute(text("CREATE TABLE held (a)"))
+            later = asyncio.create_task(migrate(second, MIGRATIONS))
+            await began.wait()
+            for _ in range(20):
+                await connection.execute(text("SELECT 1"))
+            assert statements == ["BEGIN IMMEDIATE"]
+        await later
+        assert len(statements) > 1
 
 
 MIGRATES = """

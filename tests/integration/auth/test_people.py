@@ -180,9 +180,13 @@ async def test_our_own_signature_does_not_excuse_the_rest(office: Office, change
     kid = session_tokens.key_id_of(token)
     key = Ed25519PrivateKey.from_private_bytes((office.data / "jwt" / f"{kid}.key").read_bytes())
     await office.people.verify_session(jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid}))
-    forged = jwt.encode({**claims, **changed}, key, algorithm="EdDSA", headers={"kid": kid})
-    with pytest.raises(Unauthenticated):
-        await office.people.verify_session(forged)
+    for forged in (
+        jwt.encode({**claims, **changed}, key, algorithm="EdDSA", headers={"kid": kid}),
+        jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": "another"}),
+        jwt.encode(claims, key, algorithm="EdDSA"),
+    ):
+        with pytest.raises(Unauthenticated):
+            await office.people.verify_session(forged)
 
 
 async def test_the_published_key_verifies_a_session_and_holds_no_secret(office: Office) -> None:
