@@ -41,7 +41,7 @@ SECRET_NAMES = frozenset(
 SECRET_SHAPES = re.compile(r"hi_[0-9A-Za-z]{8}_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 """API keys, session tokens and passwords in URLs, wherever in a text they stand."""
 
-LOUD = ("aiohttp", "aiosqlite", "alembic", "asyncio", "sqlalchemy", "watchfiles")
+LOUD = ("aiohttp", "aiosqlite", "alembic", "asyncio", "sqlalchemy")
 """Libraries that are heard from `warning` on only."""
 
 
