@@ -143,3 +143,13 @@ def test_killed_it_leaves_no_process_and_starts_again(start: Starter, env: dict[
     with urllib.request.urlopen(again.fact("API").removesuffix("/v1") + "/readyz", timeout=5) as reply:
         assert reply.status == 200
     assert again.stop() == 0
+
+
+def test_a_profile_that_cannot_be_written_costs_its_comfort_only(start: Starter, env: dict[str, str]) -> None:
+    nowhere = Path(env["HYPERINFER_HOME"]) / "a-file"
+    nowhere.write_text("")
+    up = ready(start, env | {"XDG_CONFIG_HOME": str(nowhere)})
+    up.until_said("not kept")
+    with openai.OpenAI(base_url=up.fact("API"), api_key=up.fact("key"), max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["echo"]
+    assert up.stop() == 0

@@ -20,7 +20,7 @@ def colours() -> bool | None:
 
 def say(text: str = "", *, end: str = "\n", **style: Any) -> None:
     """Print a result."""
-    click.echo(click.style(text, **style) + end, nl=False, color=colours())
+    click.echo((click.style(text, **style) if style else text) + end, nl=False, color=colours())
 
 
 def note(text: str, **style: Any) -> None:

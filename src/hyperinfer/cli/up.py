@@ -4,24 +4,31 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
-from hyperinfer.cli.manner import note, say
-from hyperinfer.errors import StartError
+from hyperinfer.cli.manner import complain, note, say
+from hyperinfer.errors import HyperinferError, StartError
 
 if TYPE_CHECKING:
+    from hyperinfer.cli.own_key import Own
     from hyperinfer.facilities.net import Net
-    from hyperinfer.kernel.compose import Part
+    from hyperinfer.kernel.compose import Part, Running
+    from hyperinfer.workers.auth.config import AuthSettings
 
 ORDER = ("auth", "inference", "gateway")
 """Started in this order and stopped in reverse: the gateway answers what it has before the others leave."""
 
 BASE: dict[str, dict[str, Any]] = {"gateway": {"http.first_port": 3000}}
 """What is different here from a worker in a process of its own."""
+
+SMALL = """\
+This small model shows that all works; it is often wrong. For a better one:
+  hyperinfer up --set inference.llamacpp.model_path=FILE.gguf"""
 
 WATCH_S = 1.0
 LEVELS = ("debug", "info", "warning", "error")
@@ -73,7 +80,6 @@ def _parts(env: str | None, sets: Sequence[str]) -> "list[Part]":
 async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Event) -> None:
     from hyperinfer.cli import own_key, places
     from hyperinfer.cli.readiness import until_ready
-    from hyperinfer.cli.welcome import Welcome
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.kernel import config
     from hyperinfer.kernel.compose import net_settings, running
@@ -88,22 +94,34 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     async with _reached(net_settings(parts)) as (net, trouble), running(parts, home=home, net=net) as workers:
         started.set()
         settle()
-        gateway = workers[-1]
-        if not await until_ready([workers[1], workers[0], gateway], stop):
-            return
-        models = await own_key.models_by_key(gateway.own, own.key)
-        if models is None:
-            own = await own_key.renewed(own, data, auth.settings)
-            models = await own_key.models_by_key(gateway.own, own.key) or ()
-        url = gateway.addresses["http"]
+        running_auth, inference, gateway = workers
+        if await until_ready([inference, running_auth, gateway], stop):
+            swarm = f"off: {trouble}" if trouble else _swarm(net)
+            await _welcome(gateway, own, data=data, settings=auth.settings, swarm=swarm)
+            await _watch(net, stop)
+
+
+async def _welcome(gateway: "Running", own: "Own", *, data: Path, settings: "AuthSettings", swarm: str) -> None:
+    """Print all that a person needs to ask something, with a key that works, which the profile keeps."""
+    from hyperinfer.cli import own_key
+    from hyperinfer.cli.welcome import Welcome
+    from hyperinfer.workers.inference.backends.llamacpp.weights import SMOLLM2
+
+    models = await own_key.models_by_key(gateway.own, own.key)
+    if models is None:
+        own = await own_key.renewed(own, data, settings)
+        models = await own_key.models_by_key(gateway.own, own.key) or ()
+    url = gateway.addresses["http"]
+    try:
         own_key.keep(own, data, url)
-        swarm = f"off: {trouble}" if trouble else _swarm(net)
-        model = models[0].id if models else ""
-        welcome = Welcome(url, own.key, model, swarm, admin=own.name, password=own.password)
-        for line in welcome.lines():
-            say(line)
-        note("Ctrl-C stops it.")
-        await _watch(net, stop)
+    except HyperinferError as error:
+        complain(f"{error.message} The key below is thus not kept: other commands will ask you to log in.")
+    model = models[0].id if models else ""
+    for line in Welcome(url, own.key, model, swarm, admin=own.name, password=own.password).lines():
+        say(line)
+    if model == SMOLLM2.model:
+        note(SMALL)
+    note("Ctrl-C stops it.")
 
 
 @asynccontextmanager
