@@ -40,7 +40,8 @@ def up(env: dict[str, str]) -> Iterator[Child]:
 
 def pasted(line: str, env: dict[str, str]) -> str:
     """What a model answers to a line pasted into a shell."""
-    assert shutil.which("curl"), "curl is not installed: the line that `up` prints cannot be tried"
+    if not shutil.which("curl"):
+        pytest.skip("needs curl, to try the line that `up` prints")
     done = subprocess.run(
         ["sh", "-c", line], env=env, capture_output=True, text=True, timeout=50, check=True, stdin=subprocess.DEVNULL
     )

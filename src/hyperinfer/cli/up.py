@@ -84,20 +84,22 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     from hyperinfer.kernel import config
     from hyperinfer.kernel.compose import net_settings, running
     from hyperinfer.kernel.own_swarm import prepare
+    from hyperinfer.kernel.paths import locked
     from hyperinfer.kernel.run import settle
 
     home = config.home()
     auth = parts[0].loaded
-    data = places.paths(auth).data
-    prepare(parts, home=home, now=SystemClock().now())
-    own = await own_key.first_admin(data, auth.settings)
+    place = places.paths(auth)
+    with locked(place):  # before anything is made: another that runs here is not to be disturbed
+        prepare(parts, home=home, now=SystemClock().now())
+        own = await own_key.first_admin(place.data, auth.settings)
     async with _reached(net_settings(parts)) as (net, trouble), running(parts, home=home, net=net) as workers:
         started.set()
         settle()
         running_auth, inference, gateway = workers
         if await until_ready([inference, running_auth, gateway], stop):
             swarm = f"off: {trouble}" if trouble else _swarm(net)
-            await _welcome(gateway, own, data=data, settings=auth.settings, swarm=swarm)
+            await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm)
             await _watch(net, stop)
 
 
