@@ -235,6 +235,8 @@ def _remaining_s(meta: Meta) -> float:
 def _decode(decoder: msgspec.json.Decoder[Any], payload: bytes | msgspec.Raw, method: str) -> Any:
     try:
         return decoder.decode(payload)
+    except RecursionError as error:
+        raise BadRequest(f"{method}: the request is nested too deeply.") from error
     except msgspec.ValidationError as error:
         raise BadRequest(f"{method}: {error}.", param=_path(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

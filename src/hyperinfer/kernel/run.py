@@ -17,6 +17,9 @@ from hyperinfer.kernel.config import debug
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 
+COLLECT_AFTER = (50_000, 20, 50)
+"""Allocations between collections of the three generations: a request makes hundreds of objects that die by themselves."""
+
 log = structlog.get_logger(__name__)
 
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -63,6 +66,7 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def leaves(error: BaseException) -> list[BaseException]:

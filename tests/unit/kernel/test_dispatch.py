@@ -160,6 +160,7 @@ async def test_access_is_checked_inside_the_process_too(tmp_path: Path) -> None:
     ("payload", "kind"),
     [
         (b"{", BadRequest),
+        (b'{"data": {"text": ' + b"[" * 20_000, BadRequest),
         (b"\xff\xfe", BadRequest),
         (b"[]", BadRequest),
         (b'{"data": {"text": 1}}', BadRequest),

@@ -56,6 +56,10 @@ class Link(Protocol):
     def event(self, method: str, payload: bytes) -> None:
         """Send a one-way message; it is dropped silently once the link is closed. Raises `TooLarge`."""
 
+    @property
+    def congested(self) -> bool:
+        """Whether more has been sent than can leave this process now; `writable` then waits."""
+
     async def writable(self) -> None:
         """Wait until what was sent has left this process far enough to send more; returns at once if closed."""
 

@@ -77,9 +77,14 @@ class DriverLink:
         if not self.closed:
             self._driver.send(Op.EVENT, 0, self._handle, method, payload)
 
+    @property
+    def congested(self) -> bool:
+        """Whether the peer or the driver is behind with taking."""
+        return not self.closed and (not self._flowing.is_set() or self._driver.congested)
+
     async def writable(self) -> None:
         """Wait until the peer, and the driver, take more."""
-        while not self.closed and (not self._flowing.is_set() or self._driver.congested):
+        while self.congested:
             await self._flowing.wait()
             await self._driver.writable()
 

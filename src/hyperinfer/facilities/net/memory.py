@@ -67,6 +67,11 @@ class MemoryLink:
         if self._other is not None and not self.closed:
             asyncio.get_running_loop().call_soon(self._other._deliver, method, payload)
 
+    @property
+    def congested(self) -> bool:
+        """Memory never is; credit bounds what streams have under way."""
+        return False
+
     async def writable(self) -> None:
         """Memory always is; credit bounds what streams have under way."""
 

@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 
 from hyperinfer.contracts.method import Envelope
-from hyperinfer.errors import BadRequest, Cancelled, StreamStalled
+from hyperinfer.errors import BadRequest, Cancelled, StreamStalled, TooLarge
 from hyperinfer.facilities.net import Link
 from hyperinfer.protocol import streams
 from hyperinfer.protocol.streams import StreamId
+
+MAX_CHUNKS_BYTES = 8 * 1024 * 1024
+"""What the chunks of one event hold together at most."""
 
 
 class Sink:
@@ -25,13 +28,14 @@ class Sink:
         self._sending = streams.Sending(stream_id, window)
         self._stall_timeout_s = stall_timeout_s
         self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
         self._credit = asyncio.Event()
         self._flush_due = False
 
     async def send(self, chunks: Sequence[bytes]) -> None:
         """Send chunks, each one raw JSON; returns when more may be sent.
 
-        Raises `StreamStalled` if the reader grants nothing for too long.
+        Raises `StreamStalled` if the reader grants nothing for too long, `TooLarge` for more at once than a message holds.
         """
         start = 0
         while start < len(chunks):
@@ -39,12 +43,10 @@ class Sink:
             if not allowed:
                 await self._wait(self._granted())
                 continue
-            self._unsent += chunks[start : start + allowed]
+            self._put(chunks[start : start + allowed])
             start += allowed
-            if not self._flush_due:
-                self._flush_due = True
-                asyncio.get_running_loop().call_soon(self.flush)
-        await self._wait(self._link.writable())
+        if self._link.congested:
+            await self._wait(self._link.writable())
 
     def grant(self, chunks: int) -> None:
         """The reader has given credit."""
@@ -55,8 +57,20 @@ class Sink:
         """Send what waits for the end of this turn."""
         self._flush_due = False
         if self._unsent:
-            unsent, self._unsent = self._unsent, []
+            unsent, self._unsent, self._unsent_bytes = self._unsent, [], 0
             self._link.event(self._event, self._sending.event(unsent))
+
+    def _put(self, chunks: Sequence[bytes]) -> None:
+        size = sum(map(len, chunks))
+        if size > MAX_CHUNKS_BYTES:
+            raise TooLarge("The chunks of a stream are too large to be sent together.", limit_bytes=MAX_CHUNKS_BYTES)
+        if self._unsent_bytes + size > MAX_CHUNKS_BYTES:
+            self.flush()
+        self._unsent += chunks
+        self._unsent_bytes += size
+        if not self._flush_due:
+            self._flush_due = True
+            asyncio.get_running_loop().call_soon(self.flush)
 
     async def _granted(self) -> None:
         self._credit.clear()
