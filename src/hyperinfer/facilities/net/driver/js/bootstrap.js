@@ -1,12 +1,14 @@
 // A DHT of its own: one bootstrap node and one persistent node, for a private swarm. `node bootstrap.js HOST PORT`
 const DHT = require('hyperdht')
 
+const ANY_PORT = [0, 0] // the range that upstream takes as none; a bare 0 means its default one to it
+
 async function main(host, port) {
   const first = DHT.bootstrapper(port, host)
   await first.ready()
   const bootstrap = [{ host, port: first.address().port }]
   // A bootstrap node alone stores nothing: records live on nodes that stay.
-  const second = new DHT({ bootstrap, host, ephemeral: false, firewalled: false, port: 0 })
+  const second = new DHT({ bootstrap, host, ephemeral: false, firewalled: false, port: ANY_PORT })
   await second.ready()
   process.stdout.write(JSON.stringify({ host, port: bootstrap[0].port }) + '\n')
 }

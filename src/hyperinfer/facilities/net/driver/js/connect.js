@@ -1,4 +1,5 @@
 // Connecting: open means that the RPC channel is open, so that a refusal of the firewall is a failed connection.
+const b4a = require('b4a')
 const Link = require('./link')
 
 // About one cold connection in fifty between firewalled nodes hangs for good; a second try then succeeds at once.
@@ -15,6 +16,7 @@ module.exports = async function connect(driver, handle, key, keyPair, timeout) {
 
 function attempt(driver, handle, key, keyPair, timeout) {
   return new Promise((resolve) => {
+    forgetRoute(driver.dht, key)
     const stream = driver.dht.connect(key, { keyPair })
     stream.on('error', noop)
     const link = new Link(driver, handle, stream, key, () => true)
@@ -31,6 +33,12 @@ function attempt(driver, handle, key, keyPair, timeout) {
       if (late) link.destroy()
     }
   })
+}
+
+// Upstream keeps the nodes through which it last reached a key and asks them first, one after the other. Where the peer has
+// come back at another address, the first of them is its old one: it answers nothing, and every try would wait for it.
+function forgetRoute(dht, key) {
+  dht._relayAddressesCache.delete(b4a.toString(key, 'hex'))
 }
 
 function noop() {}

@@ -5,9 +5,13 @@ const Endpoint = require('./endpoint')
 const ops = require('./ops')
 
 const EMPTY = Buffer.alloc(0)
+const ANY_PORT = [0, 0] // the range that upstream takes as none; a bare 0 means its default one to it
 const STATUS_EVERY = 1000
 const PROBE_EVERY = 5000
 const GOODBYE = 200
+
+// After the first answer a look-up waits so long for others: a node of the DHT that has died keeps it open for seconds.
+const SETTLE = 1000
 
 module.exports = class Driver {
   constructor() {
@@ -20,11 +24,12 @@ module.exports = class Driver {
     this._nextHandle = 2 // ours are even, Python's odd
     this._ending = false
     this._online = null
+    this._full = false // Python is behind with reading
     this._control = new Control({
       onframe: (op, id, handle, name, payload) => this._onframe(op, id, handle, name, payload),
       onturn: () => this._onturn(),
-      onfull: () => this._each((link) => link.stream.pause()),
-      ondrain: () => this._each((link) => link.stream.resume()),
+      onfull: () => this._pause(),
+      ondrain: () => this._resume(),
       onend: () => this._end()
     })
   }
@@ -49,13 +54,24 @@ module.exports = class Driver {
   }
 
   forget(link) {
-    if (!this._links.delete(link.handle)) return
+    if (this._links.get(link.handle) !== link) return // a first try that ends after the second one has succeeded
+    this._links.delete(link.handle)
     if (link.endpoint) link.endpoint.forget(link)
     this.send(ops.LINK_CLOSED, 0, link.handle, '', EMPTY)
   }
 
   _each(act) {
     for (const link of this._links.values()) act(link)
+  }
+
+  _pause() {
+    this._full = true
+    this._each((link) => link.stream.pause())
+  }
+
+  _resume() {
+    this._full = false
+    this._each((link) => link.stream.resume())
   }
 
   _onturn() {
@@ -126,15 +142,27 @@ module.exports = class Driver {
   }
 
   _start({ bootstrap, host, firewalled, heartbeat }) {
-    this.dht = new DHT({ ...(bootstrap && { bootstrap }), host, firewalled, port: 0 })
-    setInterval(() => {
-      const now = Date.now()
-      this._each((link) => link.beat(now, heartbeat))
-    }, heartbeat / 2)
+    // Workers come and go: in the few nodes of a private DHT they keep no records, for each one that died would hold up
+    // every look-up by seconds. Among the many of the public one, upstream's own rule decides.
+    const role = bootstrap ? { bootstrap, ephemeral: true } : {}
+    this.dht = new DHT({ ...role, host, firewalled, port: ANY_PORT })
+    this._keepBeating(heartbeat)
     setInterval(() => this._report(), STATUS_EVERY)
     setInterval(() => this._probe(), PROBE_EVERY)
     this.dht.on('ready', () => this._report())
     return EMPTY
+  }
+
+  // A peer is silent only if we were listening: neither while Python was too slow to take more, nor while this process
+  // itself stood still.
+  _keepBeating(every) {
+    let last = Date.now()
+    setInterval(() => {
+      const now = Date.now()
+      const deaf = this._full || now - last > every
+      last = now
+      this._each((link) => (deaf ? link.seen(now) : link.beat(now, every)))
+    }, every / 2)
   }
 
   // Being online means to know any node: without one nothing can be found, and nobody finds us.
@@ -158,8 +186,15 @@ module.exports = class Driver {
 
   async _lookup(topic) {
     const found = new Map()
-    for await (const { peers } of this.dht.lookup(topic)) {
-      for (const { publicKey } of peers) found.set(publicKey.toString('hex'), publicKey)
+    const query = this.dht.lookup(topic)
+    let settled = null
+    try {
+      for await (const { peers } of query) {
+        for (const { publicKey } of peers) found.set(publicKey.toString('hex'), publicKey)
+        if (found.size > 0) settled ??= setTimeout(() => query.destroy(), SETTLE)
+      }
+    } finally {
+      clearTimeout(settled)
     }
     return Buffer.concat([...found.values()])
   }

@@ -80,6 +80,10 @@ module.exports = class Link {
     this._driver.send(ops.RESUME, 0, this.handle, '', this._driver.EMPTY)
   }
 
+  seen(now) {
+    this.rpc.lastSeen = now
+  }
+
   beat(now, every) {
     const silent = now - this.rpc.lastSeen
     if (silent > 2 * every) this.stream.destroy()
