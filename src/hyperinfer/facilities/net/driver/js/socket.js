@@ -4,15 +4,10 @@ const { Reader, Writer } = require('./frames')
 
 const CONTROL_FD = 0
 
-// A frame that comes alone is written at once; where many come, the turn is waited for, so that they go together.
-const BUSY = 4
-
 module.exports = class Control {
   constructor({ onframe, onturn, onfull, ondrain, onend }) {
     this._socket = new net.Socket({ fd: CONTROL_FD, readable: true, writable: true })
     this._writer = new Writer()
-    this._batch = 0
-    this._lastBatch = 0
     this._flush = this.flush.bind(this)
     this._onfull = onfull
     const reader = new Reader(onframe)
@@ -27,18 +22,12 @@ module.exports = class Control {
   }
 
   send(op, id, handle, name, payload) {
-    if (this._writer.empty) {
-      if (this._lastBatch < BUSY) process.nextTick(this._flush)
-      else setImmediate(this._flush)
-      this._batch = 0
-    }
-    this._batch++
+    if (this._writer.empty) setImmediate(this._flush)
     this._writer.push(op, id, handle, name, payload)
   }
 
   flush() {
     const pieces = this._writer.take()
-    this._lastBatch = this._batch
     if (pieces.length > 1) this._socket.cork()
     let drained = true
     for (const piece of pieces) drained = this._socket.write(piece)
