@@ -45,11 +45,15 @@ OnFrame = Callable[[int, int, int, str, bytes], None]
 """Takes operation, id, handle, name and payload."""
 
 
-def encode(op: int, call_id: int, handle: int, name: str = "", payload: bytes = b"") -> bytes:
-    """One frame."""
+def head(op: int, call_id: int, handle: int, name: str, payload_bytes: int) -> bytes:
+    """A frame up to its payload, which follows as it is: so a payload is copied once, when the frames of a turn are."""
     word = name.encode()
-    size = HEAD_BYTES - 4 + len(word) + len(payload)
-    return b"%b%b%b" % (_HEAD.pack(size, op, call_id, handle, len(word)), word, payload)
+    return _HEAD.pack(HEAD_BYTES - 4 + len(word) + payload_bytes, op, call_id, handle, len(word)) + word
+
+
+def encode(op: int, call_id: int, handle: int, name: str = "", payload: bytes = b"") -> bytes:
+    """One frame, whole."""
+    return head(op, call_id, handle, name, len(payload)) + payload
 
 
 class Reader:

@@ -15,6 +15,9 @@ from hyperinfer.facilities.net.driver.process import MAX_ID, DriverProcess
 from hyperinfer.facilities.net.memory import MAX_ANSWERING, check_size
 from hyperinfer.protocol.frames import Op
 
+SWEEP_S = 0.05
+"""How late a call may notice that its time has passed."""
+
 Links = dict[int, "DriverLink"]
 
 
@@ -29,6 +32,8 @@ class DriverLink:
         self._inbound = inbound
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._deadlines: dict[int, float] = {}
+        self._sweeping = False
         self._answering: set[asyncio.Task[None]] = set()
         self._closed = asyncio.Event()
         self._flowing = asyncio.Event()
@@ -63,13 +68,15 @@ class DriverLink:
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[bytes] = loop.create_future()
         self._waiting[call_id] = reply
+        self._deadlines[call_id] = loop.time() + timeout_s
         self._driver.send(Op.REQUEST, call_id, self._handle, method, payload)
-        timer = loop.call_later(timeout_s, _expire, reply, method, timeout_s)
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(SWEEP_S, self._sweep, loop)
         try:
             return await reply
         finally:
-            timer.cancel()
-            self._waiting.pop(call_id, None)
+            del self._waiting[call_id], self._deadlines[call_id]
 
     def event(self, method: str, payload: bytes) -> None:
         """Send a one-way message."""
@@ -135,6 +142,17 @@ class DriverLink:
             return False
         return True
 
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the calls whose time has passed. One timer for all of them: one for each would cost more than the call."""
+        self._sweeping = bool(self._deadlines)
+        now = loop.time()
+        for call_id, deadline in self._deadlines.items():
+            reply = self._waiting[call_id]
+            if deadline <= now and not reply.done():
+                reply.set_exception(DeadlineExceeded("The peer did not answer within the time allowed."))
+        if self._sweeping:
+            loop.call_later(SWEEP_S, self._sweep, loop)
+
     def _reply(self, call_id: int, payload: bytes) -> None:
         reply = self._waiting.get(call_id)
         if reply is not None and not reply.done():
@@ -166,8 +184,3 @@ class DriverLink:
             return
         if not self.closed:
             self._driver.send(Op.RESULT, call_id, self._handle, "", reply)
-
-
-def _expire(reply: "asyncio.Future[bytes]", method: str, timeout_s: float) -> None:
-    if not reply.done():
-        reply.set_exception(DeadlineExceeded(f"{method} was not answered within {timeout_s:g} s."))

@@ -14,7 +14,7 @@ import structlog
 
 from hyperinfer.errors import DeadlineExceeded, DriverLost, HyperinferError, PeerUnreachable, RemoteError, StartError
 from hyperinfer.facilities.net.driver.install import SOURCE
-from hyperinfer.protocol.frames import OnFrame, Op, Reader, encode
+from hyperinfer.protocol.frames import OnFrame, Op, Reader, head
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class DriverProcess(asyncio.Protocol):
         """Send a frame with all others of this turn of the event loop."""
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._unsent.append(encode(op, call_id, handle, name, payload))
+        self._unsent += (head(op, call_id, handle, name, len(payload)), payload)
 
     @property
     def congested(self) -> bool:
@@ -134,7 +134,7 @@ class DriverProcess(asyncio.Protocol):
     def _flush(self) -> None:
         unsent, self._unsent = self._unsent, []
         if unsent and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+            self._transport.write(b"".join(unsent))
 
     # --- asyncio.Protocol -----------------------------------------------------------------------------------
 
