@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from hyperinfer.errors import DriverLost, HyperinferError, StartError
+from hyperinfer.errors import DeadlineExceeded, DriverLost, HyperinferError, StartError
 from hyperinfer.facilities.net import Identity, NetStatus
 from hyperinfer.facilities.net.driver.install import Say, ensure_installed, node_path
 from hyperinfer.facilities.net.driver.process import DriverProcess
@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
+STEADY_S = 30.0
+"""A driver that lived as long as this is restarted as if for the first time."""
 
 
 class HyperswarmNet:
@@ -72,50 +74,58 @@ class HyperswarmNet:
     # --- the driver's life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Start the driver and restore what was open. Raises `StartError`, `DriverLost`."""
-        modules = await ensure_installed(self.settings.node, say=self._say)
-        driver = DriverProcess(self._on_frame, self._ended.set)
-        self._ended.clear()
-        await driver.start(node_path(self.settings.node), modules)
+        """Start the first driver. Raises `StartError`."""
         try:
-            await driver.command_json(
-                Op.START,
-                0,
-                {
-                    "bootstrap": self.settings.bootstrap,
-                    "host": self.settings.host,
-                    "firewalled": self.settings.firewalled,
-                    "heartbeat": int(self.settings.heartbeat_s * 1000),
-                },
-            )
-        except HyperinferError:
-            await driver.stop()
-            raise
-        self.driver = driver
-        self._reason = "no node of the DHT answers"
-        for endpoint in tuple(self._endpoints.values()):
-            await endpoint.restore()
+            await self._start()
+        except (DriverLost, DeadlineExceeded) as error:
+            raise StartError(f"The swarm driver did not start: {error.message}") from error
 
     async def watch(self) -> None:
         """Start the driver again whenever it ends, at first at once, then after longer and longer pauses."""
+        loop = asyncio.get_running_loop()
         pause_s = FIRST_PAUSE_S
         while True:
+            began = loop.time()
             await self._ended.wait()
-            self._lost()
+            if loop.time() - began > STEADY_S:
+                pause_s = FIRST_PAUSE_S
+            await self.stop()
             await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             try:
-                await self.start()
+                await self._start()
             except HyperinferError as error:
                 log.error("driver_not_restarted", reason=error.message)
                 self._ended.set()
-                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
                 continue
             self._restarts += 1
-            pause_s = FIRST_PAUSE_S
             log.warning("driver_restarted", restarts=self._restarts)
 
+    async def _start(self) -> None:
+        """Start a driver and restore what was open."""
+        modules = await ensure_installed(self.settings.node, say=self._say)
+        driver = DriverProcess(self._on_frame, self._ended.set)
+        self._ended.clear()
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(driver.stop)
+            await driver.start(node_path(self.settings.node), modules)
+            await driver.command_json(Op.START, 0, self._taking_part())
+            self.driver = driver
+            self._reason = "no node of the DHT answers"
+            for endpoint in tuple(self._endpoints.values()):
+                await endpoint.restore()
+            undo.pop_all()
+
+    def _taking_part(self) -> dict[str, object]:
+        return {
+            "bootstrap": self.settings.bootstrap,
+            "host": self.settings.host,
+            "firewalled": self.settings.firewalled,
+            "heartbeat": int(self.settings.heartbeat_s * 1000),
+        }
+
     async def stop(self) -> None:
-        """End the driver for good."""
+        """End the driver, if it has not ended yet, and everything that went through it."""
         self._lost()
         if self.driver is not None:
             await self.driver.stop()
@@ -153,7 +163,5 @@ async def hyperswarm(settings: NetSettings, *, say: Say = lambda _: None) -> Asy
         await net.start()
         async with background(net.watch(), name="driver watch"):
             yield net
-    except DriverLost as error:
-        raise StartError(f"The swarm driver did not start: {error.message}") from error
     finally:
         await net.stop()

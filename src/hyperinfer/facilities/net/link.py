@@ -170,6 +170,9 @@ class DriverLink:
 
     def _answer(self, call_id: int, method: str, payload: bytes) -> None:
         if len(self._answering) >= MAX_ANSWERING:
+            if self.congested:
+                self.close()  # it asks on and on, and does not read what it is told
+                return
             self._driver.send(Op.ERROR, call_id, self._handle, "too many calls wait for an answer on this connection")
             return
         task = asyncio.create_task(self._run(call_id, method, payload))
@@ -182,5 +185,7 @@ class DriverLink:
         except HyperinferError as error:
             self._driver.send(Op.ERROR, call_id, self._handle, error.message)
             return
+        if self.congested:
+            await self.writable()
         if not self.closed:
             self._driver.send(Op.RESULT, call_id, self._handle, "", reply)

@@ -2,6 +2,10 @@
 const RawRPC = require('./rpc')
 const ops = require('./ops')
 
+// So much of a name that nobody knows is repeated, and so many such answers may wait for a peer that does not read them.
+const MAX_NAME = 64
+const MAX_UNREAD = 1024
+
 module.exports = class Link {
   constructor(driver, handle, stream, serverKey, allows) {
     this.handle = handle
@@ -10,11 +14,12 @@ module.exports = class Link {
     this.paused = false
     this._driver = driver
     this._corked = false
+    this._unread = 0
     this.rpc = new RawRPC(stream, {
       id: serverKey,
       onrequest: (id, method, value) => {
         if (allows(method)) driver.send(ops.REQUEST, id, handle, method, value)
-        else this.rpc.unknown(id, method)
+        else this._unknown(id, method)
       },
       onevent: (method, value) => {
         if (allows(method)) driver.send(ops.EVENT, 0, handle, method, value)
@@ -54,6 +59,12 @@ module.exports = class Link {
     this.rpc.refuse(id, message)
   }
 
+  _unknown(id, method) {
+    if (this.paused && ++this._unread > MAX_UNREAD) return this.destroy()
+    this.rpc.unknown(id, method.slice(0, MAX_NAME))
+    this._full()
+  }
+
   // Everything of one turn goes out in one write; the driver uncorks when the turn is over.
   _cork() {
     if (this._corked) return
@@ -77,6 +88,7 @@ module.exports = class Link {
   _drained() {
     if (!this.paused) return
     this.paused = false
+    this._unread = 0
     this._driver.send(ops.RESUME, 0, this.handle, '', this._driver.EMPTY)
   }
 
