@@ -161,7 +161,11 @@ module.exports = class Driver {
       const now = Date.now()
       const deaf = this._full || now - last > every
       last = now
-      this._each((link) => (deaf ? link.seen(now) : link.beat(now, every)))
+      this._each((link) => {
+        if (link.overfull) link.destroy()
+        else if (deaf) link.seen(now)
+        else link.beat(now, every)
+      })
     }, every / 2)
   }
 

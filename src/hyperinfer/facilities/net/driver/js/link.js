@@ -6,6 +6,9 @@ const ops = require('./ops')
 const MAX_NAME = 64
 const MAX_UNREAD = 1024
 
+// Bytes of one peer that may wait until Python takes them.
+const MAX_WAITING = 64 * 1024 * 1024
+
 module.exports = class Link {
   constructor(driver, handle, stream, serverKey, allows) {
     this.handle = handle
@@ -92,6 +95,11 @@ module.exports = class Link {
     this._driver.send(ops.RESUME, 0, this.handle, '', this._driver.EMPTY)
   }
 
+  // While Python takes nothing, what comes waits here: the transport below does not hold the peer back.
+  get overfull() {
+    return waiting(this.stream) + waiting(this.stream.rawStream) > MAX_WAITING
+  }
+
   seen(now) {
     this.rpc.lastSeen = now
   }
@@ -112,4 +120,8 @@ module.exports = class Link {
     this.rpc.destroy()
     this.stream.destroy()
   }
+}
+
+function waiting(stream) {
+  return stream === null ? 0 : stream._readableState.buffered
 }
