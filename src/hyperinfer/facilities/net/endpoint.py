@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 RETRY_ANNOUNCE_S = 5.0
+PRIVATE_ANNOUNCE_S = 20.0
+"""The few nodes of a private DHT forget everything when they are restarted, and hardly feel being told often."""
 KEY_BYTES = 32
 CONNECT = struct.Struct("<II")
 """Time allowed in milliseconds, and the handle of the link; the key follows."""
@@ -77,7 +79,7 @@ class HyperswarmEndpoint:
         """Be found under a topic; announced again and again in the background, at once if the driver is new."""
         await self._local.announce(topic)
         if topic not in self._announcing:
-            self._announcing[topic] = asyncio.create_task(self._keep_announcing(topic), name="announce")
+            self._announce(topic)
 
     async def withdraw(self, topic: bytes) -> None:
         """Stop being found under a topic."""
@@ -119,9 +121,16 @@ class HyperswarmEndpoint:
         await self._tell(lambda driver: driver.command(Op.OPEN, self.handle, self._identity.seed))
         if self._inbound is not None:
             await self._tell(self._listen)
+        self.announce_again()
+
+    def announce_again(self) -> None:
+        """Announce all topics now: what the swarm knew of us may be lost."""
         for topic in tuple(self._announcing):
-            self._announcing.pop(topic).cancel()
-            await self.announce(topic)
+            self._announcing[topic].cancel()
+            self._announce(topic)
+
+    def _announce(self, topic: bytes) -> None:
+        self._announcing[topic] = asyncio.create_task(self._keep_announcing(topic), name="announce")
 
     def opened(self, handle: int, public_key: bytes) -> None:
         """The driver has accepted a connection for us."""
@@ -149,8 +158,12 @@ class HyperswarmEndpoint:
             return
 
     async def _keep_announcing(self, topic: bytes) -> None:
+        settings = self._net.settings
+        interval_s = settings.announce_interval_s
+        if settings.bootstrap:
+            interval_s = min(interval_s, PRIVATE_ANNOUNCE_S)
         while True:
-            pause_s = self._net.settings.announce_interval_s
+            pause_s = interval_s
             try:
                 await self._net.running().command(Op.ANNOUNCE, self.handle, topic)
             except HyperinferError as error:

@@ -150,6 +150,9 @@ class HyperswarmNet:
             self._online = name == "online"
             self._reason = "" if self._online else "no node of the DHT answers"
             log.info("swarm", state=name)
+            if self._online:
+                for endpoint in self._endpoints.values():
+                    endpoint.announce_again()
 
 
 @asynccontextmanager
