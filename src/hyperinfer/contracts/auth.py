@@ -1,12 +1,20 @@
-"""What gateways ask of auth: accounts, sessions and API keys. Only gateways may call it."""
+"""What gateways ask of auth: accounts, sessions and API keys. Only gateways may call it.
 
-from hyperinfer.contracts.method import Method, Nothing, Wire, members
+What they pass on for people is in `people`, `usage` and `audit`; how credentials reach them in `directory`.
+"""
 
-GATEWAYS = members("gateway")
+from hyperinfer.contracts.acting import GATEWAYS
+from hyperinfer.contracts.limits import Subject
+from hyperinfer.contracts.method import Method, Nothing, Wire
+from hyperinfer.contracts.people import RESET_PASSWORD, Account, NewApiKey, ResetPassword, Session
 
 
 class Principal(Wire, frozen=True):
-    """Who a request acts for. `key_id` is set when an API key was presented, `session_id` for a session."""
+    """Who a request acts for. `key_id` is set when an API key was presented, `session_id` for a session.
+
+    `scopes` and `models` are what an API key may do and use; a session may do and use all that its holder may, and has
+    no scopes. `subjects` are what the request counts for: the person, and the key where it has limits of its own.
+    """
 
     user_id: str
     username: str
@@ -15,48 +23,34 @@ class Principal(Wire, frozen=True):
     tier: str = "default"
     key_id: str | None = None
     session_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+    models: tuple[str, ...] = ()
+    subjects: tuple[Subject, ...] = ()
 
 
 class Register(Wire, frozen=True):
-    """A new account; a username left out is made from the e-mail."""
+    """A new account; a username left out is made from the e-mail. `code` is that of an invitation."""
 
     email: str
     password: str
     username: str | None = None
-
-
-class Account(Wire, frozen=True):
-    """An account as others may see it; `created_at` is RFC 3339 in UTC."""
-
-    id: str
-    username: str
-    email: str
-    role: str
-    tier: str
-    created_at: str
+    code: str | None = None
 
 
 class Registered(Wire, frozen=True):
     """A new account with its first API key; `key` is shown this once."""
 
     account: Account
-    key: "NewApiKey"
+    key: NewApiKey
 
 
 class Login(Wire, frozen=True):
-    """`username` or `email` names the account; either field takes either."""
+    """`username` or `email` names the account; either field takes either. `agent` is what the client calls itself."""
 
     password: str
     email: str | None = None
     username: str | None = None
-
-
-class Session(Wire, frozen=True):
-    """A session: `access_token` is a JWT, valid for `expires_in_s` seconds."""
-
-    access_token: str
-    expires_in_s: int
-    account: Account
+    agent: str = ""
 
 
 class Credential(Wire, frozen=True):
@@ -72,53 +66,6 @@ class Validated(Wire, frozen=True):
     valid_for_s: float
 
 
-class ApiKey(Wire, frozen=True):
-    """An API key without its secret. `prefix` is `hi_` and the public id; times are RFC 3339 in UTC."""
-
-    id: str
-    name: str
-    prefix: str
-    created_at: str
-    last_used_at: str | None = None
-    is_active: bool = True
-
-
-class NewApiKey(Wire, frozen=True):
-    """An API key with its secret, which is shown this once and stored nowhere."""
-
-    id: str
-    name: str
-    prefix: str
-    created_at: str
-    key: str
-
-
-class GenerateApiKey(Wire, frozen=True):
-    """A new key for `user_id`."""
-
-    user_id: str
-    name: str
-
-
-class OfUser(Wire, frozen=True):
-    """Names a user by id."""
-
-    user_id: str
-
-
-class RevokeApiKey(Wire, frozen=True):
-    """Ends a key of `user_id`; `id` is the key's id."""
-
-    user_id: str
-    id: str
-
-
-class ApiKeys(Wire, frozen=True, omit_defaults=False):
-    """A user's keys, newest first."""
-
-    keys: tuple[ApiKey, ...] = ()
-
-
 class Jwks(Wire, frozen=True, omit_defaults=False):
     """Public keys that sign session tokens, as RFC 7517 writes them."""
 
@@ -129,9 +76,7 @@ REGISTER = Method("register", Register, Registered, GATEWAYS, aliases=("register
 LOGIN = Method("login", Login, Session, GATEWAYS, aliases=("loginUser",))
 VERIFY_SESSION = Method("verifySession", Credential, Validated, GATEWAYS)
 VALIDATE_API_KEY = Method("validateApiKey", Credential, Validated, GATEWAYS)
-GENERATE_API_KEY = Method("generateApiKey", GenerateApiKey, NewApiKey, GATEWAYS)
-LIST_API_KEYS = Method("listApiKeys", OfUser, ApiKeys, GATEWAYS)
-REVOKE_API_KEY = Method("revokeApiKey", RevokeApiKey, ApiKey, GATEWAYS)
+RESET = Method(RESET_PASSWORD.name, ResetPassword, Nothing, GATEWAYS)
 JWKS = Method("getJwks", Nothing, Jwks, GATEWAYS)
 
 METHODS = (
@@ -139,8 +84,6 @@ METHODS = (
     LOGIN,
     VERIFY_SESSION,
     VALIDATE_API_KEY,
-    GENERATE_API_KEY,
-    LIST_API_KEYS,
-    REVOKE_API_KEY,
+    RESET,
     JWKS,
 )

@@ -1,22 +1,24 @@
 """What people, applications and JavaScript peers ask of the gateway.
 
+What people ask about their account, keys and usage is in `people`, `usage` and `audit`; the gateway has those methods too.
 `register`, `login`, `verifySession` and `processPrompt` keep the shapes of the original interface: a refusal is a
 reply with `success: false` (or `allowed: false`), a status and a message. The other methods fail with typed errors.
 """
 
 import msgspec
 
-from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
 from hyperinfer.contracts.inference import Kind, ModelStatus, Processed, Usage
 from hyperinfer.contracts.method import PUBLIC, USER, Method, Nothing, Wire
+from hyperinfer.contracts.people import Account, NewApiKey
 
 
 class Register(Wire, frozen=True):
-    """A new account; a field left empty is refused with status 400."""
+    """A new account; a field left empty is refused with status 400. `code` is that of an invitation."""
 
     email: str = ""
     password: str = ""
     username: str | None = None
+    code: str | None = None
 
 
 class RegisterReply(Wire, frozen=True):
@@ -33,11 +35,12 @@ class RegisterReply(Wire, frozen=True):
 
 
 class Login(Wire, frozen=True):
-    """Either field names the account by either name or e-mail."""
+    """Either field names the account by either name or e-mail. `agent` is what the client calls itself."""
 
     password: str = ""
     email: str = ""
     username: str = ""
+    agent: str = ""
 
 
 class LoginReply(Wire, frozen=True):
@@ -124,18 +127,6 @@ class Inferred(Wire, frozen=True, omit_defaults=False):
     head: Head
 
 
-class GenerateApiKey(Wire, frozen=True):
-    """A new key for the caller."""
-
-    name: str = "unnamed"
-
-
-class OfKey(Wire, frozen=True):
-    """Names one of the caller's keys by id."""
-
-    id: str
-
-
 class PublicModel(Wire, frozen=True, omit_defaults=False):
     """A model that the swarm serves now, summed over its workers."""
 
@@ -176,9 +167,6 @@ LOGIN = Method("login", Login, LoginReply, PUBLIC, aliases=("loginUser",))
 VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
 LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
-GENERATE_API_KEY = Method("generateApiKey", GenerateApiKey, NewApiKey, USER)
-LIST_API_KEYS = Method("listApiKeys", Nothing, ApiKeys, USER)
-REVOKE_API_KEY = Method("revokeApiKey", OfKey, ApiKey, USER)
 
 METHODS = (
     PROCESS_INFERENCE,
@@ -188,7 +176,4 @@ METHODS = (
     VERIFY_SESSION,
     LIST_MODELS,
     LIST_WORKERS,
-    GENERATE_API_KEY,
-    LIST_API_KEYS,
-    REVOKE_API_KEY,
 )

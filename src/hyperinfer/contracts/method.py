@@ -17,16 +17,25 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 class Access:
     """Who may call a method: `public` any peer, `user` and `admin` a credential, else one of the member roles.
 
-    A method that says nothing cannot be declared: refusing is the default.
+    `scope` is what an API key must be allowed to do; a session may do all that its holder may. A method that says
+    nothing cannot be declared: refusing is the default.
     """
 
     kind: str
     roles: frozenset[str] = frozenset()
+    scope: str = ""
 
 
 PUBLIC = Access("public")
-USER = Access("user")
-ADMIN = Access("admin")
+ADMIN = Access("admin", scope="admin")
+
+
+def user(scope: str) -> Access:
+    """Whoever has a session, or an API key with this scope."""
+    return Access("user", scope=scope)
+
+
+USER = user("inference")
 
 
 def members(*roles: str) -> Access:

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hyperinfer.contracts import gateway as contract
+from hyperinfer.contracts import people
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.edge.request import head_of, read_json, watch
 from hyperinfer.edge.responses import head_headers, json_response, snake
@@ -87,21 +88,21 @@ class PlatformRoutes:
     async def list_keys(self, request: Request) -> Response:
         """The caller's API keys, without their secrets."""
         meta = head_of(request.scope).authenticated_meta
-        reply = await self._gateway.call(contract.LIST_API_KEYS, Nothing(), meta=meta)
+        reply = await self._gateway.call(people.LIST_API_KEYS, Nothing(), meta=meta)
         return json_response({"object": "list", "data": [snake(key) for key in reply.keys]})
 
     async def create_key(self, request: Request) -> Response:
         """A new API key, its secret shown this once."""
         meta = head_of(request.scope).authenticated_meta
         body = await read_json(request.receive, NewKey, limit_bytes=self._limit_bytes)
-        key = await self._gateway.call(contract.GENERATE_API_KEY, contract.GenerateApiKey(name=body.name), meta=meta)
+        key = await self._gateway.call(people.GENERATE_API_KEY, people.GenerateApiKey(name=body.name), meta=meta)
         return json_response(snake(key), 201)
 
     async def revoke_key(self, request: Request) -> Response:
         """End one of the caller's API keys."""
         meta = head_of(request.scope).authenticated_meta
-        wanted = contract.OfKey(id=request.path_params["id"])
-        key = await self._gateway.call(contract.REVOKE_API_KEY, wanted, meta=meta)
+        wanted = people.OfKey(id=request.path_params["id"])
+        key = await self._gateway.call(people.REVOKE_API_KEY, wanted, meta=meta)
         return json_response(snake(key))
 
     async def inference(self, request: Request) -> Response:

@@ -187,6 +187,8 @@ class Dispatcher:
         principal = await self._authenticate(meta)
         if access.kind != "user" and principal.role != "admin":
             raise Forbidden(f"{method.name} is for administrators.")
+        if principal.scopes is not None and access.scope not in principal.scopes:
+            raise Forbidden(_out_of_scope(access.scope))
         return replace(call, who=principal)
 
     async def _run(self, route: Route, request: Any, call: Call) -> Any:
@@ -226,6 +228,12 @@ class _Counted:
             left = owner._strangers.pop(self._caller) - 1
             if left:
                 owner._strangers[self._caller] = left
+
+
+def _out_of_scope(scope: str) -> str:
+    if scope == "session":
+        return "This takes a session, not an API key: log in."
+    return f"This API key may not do that: it lacks the scope {scope!r}."
 
 
 def _remaining_s(meta: Meta) -> float:

@@ -7,8 +7,11 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hyperinfer.contracts import auth as contract
-from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, Jwks, NewApiKey, Principal, Session, Validated
+from hyperinfer.contracts import people
+from hyperinfer.contracts.acting import As, at_auth
+from hyperinfer.contracts.auth import Jwks, Principal, Validated
 from hyperinfer.contracts.method import Nothing
+from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey, Session
 from hyperinfer.errors import Conflict, NotFound, Unauthenticated
 from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.kernel.calls import Call, Caller, route
@@ -61,9 +64,9 @@ class FakeAuth:
                 route(contract.REGISTER, self._register),
                 route(contract.LOGIN, self._login),
                 route(contract.VALIDATE_API_KEY, self._validate),
-                route(contract.GENERATE_API_KEY, self._generate),
-                route(contract.LIST_API_KEYS, self._list),
-                route(contract.REVOKE_API_KEY, self._revoke),
+                route(at_auth(people.GENERATE_API_KEY), self._generate),
+                route(at_auth(people.LIST_API_KEYS), self._list),
+                route(at_auth(people.REVOKE_API_KEY), self._revoke),
                 route(contract.JWKS, self._jwks),
             ),
             announces=("auth",),
@@ -90,15 +93,15 @@ class FakeAuth:
             raise Unauthenticated("This key is not valid.")
         return Validated(principal=self.keys[request.key], valid_for_s=self.valid_for_s)
 
-    async def _generate(self, request: contract.GenerateApiKey, call: Call) -> NewApiKey:
-        return self._new_key(self._by_id(request.user_id), request.name)
+    async def _generate(self, request: As[people.GenerateApiKey], call: Call) -> NewApiKey:
+        return self._new_key(self._by_id(request.actor.user_id), request.wanted.name)
 
-    async def _list(self, request: contract.OfUser, call: Call) -> ApiKeys:
-        return ApiKeys(keys=tuple(_shown(who) for who in self.keys.values() if who.user_id == request.user_id))
+    async def _list(self, request: As[Nothing], call: Call) -> ApiKeys:
+        return ApiKeys(keys=tuple(_shown(who) for who in self.keys.values() if who.user_id == request.actor.user_id))
 
-    async def _revoke(self, request: contract.RevokeApiKey, call: Call) -> ApiKey:
+    async def _revoke(self, request: As[people.OfKey], call: Call) -> ApiKey:
         for key, who in self.keys.items():
-            if (who.key_id, who.user_id) == (request.id, request.user_id):
+            if (who.key_id, who.user_id) == (request.wanted.id, request.actor.user_id):
                 del self.keys[key]
                 return msgspec.structs.replace(_shown(who), is_active=False)
         raise NotFound("You have no such key.")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperinfer.contracts.auth import Account
+from hyperinfer.contracts.people import Account
 from hyperinfer.errors import NotFound, StartError
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.workers.auth.accounts import RESERVED_DOMAIN

@@ -4,7 +4,8 @@ import hmac
 import uuid
 from datetime import datetime
 
-from hyperinfer.contracts.auth import ApiKey, NewApiKey, Validated
+from hyperinfer.contracts.auth import Validated
+from hyperinfer.contracts.people import FIRST_SCOPES, ApiKey, NewApiKey, Scope
 from hyperinfer.errors import Conflict, NotFound, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol import api_keys
@@ -73,7 +74,7 @@ class Keys:
             raise NotFound("You have no such API key.")
         return _listed(row)
 
-    def minted(self, user_id: str, name: str) -> tuple[ApiKeyRow, NewApiKey]:
+    def minted(self, user_id: str, name: str, scopes: tuple[Scope, ...] = FIRST_SCOPES) -> tuple[ApiKeyRow, NewApiKey]:
         """A key that is not stored yet, and what its holder is shown this once. Raises `BadRequest`."""
         key = api_keys.mint()
         row = ApiKeyRow(
@@ -86,8 +87,18 @@ class Keys:
             expires_at=None,
             last_used_at=None,
             is_active=True,
+            scopes=list(scopes),
+            models=[],
+            limits=None,
         )
-        shown = NewApiKey(id=row.id, name=row.name, prefix=key.prefix, created_at=text_of(row.created_at), key=key.text)
+        shown = NewApiKey(
+            id=row.id,
+            name=row.name,
+            prefix=key.prefix,
+            created_at=text_of(row.created_at),
+            key=key.text,
+            scopes=tuple(row.scopes),
+        )
         return row, shown
 
     async def note_use(self) -> None:
@@ -105,6 +116,7 @@ def _listed(row: ApiKeyRow) -> ApiKey:
         created_at=text_of(row.created_at),
         last_used_at=text_of(row.last_used_at) if row.last_used_at else None,
         is_active=row.is_active,
+        scopes=tuple(row.scopes),
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from hyperinfer.contracts import auth as contract
+from hyperinfer.contracts import people
+from hyperinfer.contracts.acting import As, at_auth
 from hyperinfer.contracts.method import Method, Nothing, Reply, Request
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.auth.keys import Keys
@@ -26,14 +28,14 @@ def routes(service: AuthService, keys: Keys, meters: Meters) -> Sequence[Route]:
     async def validate(request: contract.Credential) -> contract.Validated:
         return await keys.validate(request.key)
 
-    async def generate(request: contract.GenerateApiKey) -> contract.NewApiKey:
-        return await keys.generate(request.user_id, request.name)
+    async def generate(request: As[people.GenerateApiKey]) -> people.NewApiKey:
+        return await keys.generate(request.actor.user_id, request.wanted.name)
 
-    async def list_keys(request: contract.OfUser) -> contract.ApiKeys:
-        return contract.ApiKeys(keys=await keys.of(request.user_id))
+    async def list_keys(request: As[Nothing]) -> people.ApiKeys:
+        return people.ApiKeys(keys=await keys.of(request.actor.user_id))
 
-    async def revoke(request: contract.RevokeApiKey) -> contract.ApiKey:
-        return await keys.revoke(request.user_id, request.id)
+    async def revoke(request: As[people.OfKey]) -> people.ApiKey:
+        return await keys.revoke(request.actor.user_id, request.wanted.id)
 
     async def jwks(request: Nothing) -> contract.Jwks:
         return service.jwks()
@@ -43,8 +45,8 @@ def routes(service: AuthService, keys: Keys, meters: Meters) -> Sequence[Route]:
         counted(contract.LOGIN, service.login),
         counted(contract.VERIFY_SESSION, verify_session),
         counted(contract.VALIDATE_API_KEY, validate),
-        counted(contract.GENERATE_API_KEY, generate),
-        counted(contract.LIST_API_KEYS, list_keys),
-        counted(contract.REVOKE_API_KEY, revoke),
+        counted(at_auth(people.GENERATE_API_KEY), generate),
+        counted(at_auth(people.LIST_API_KEYS), list_keys),
+        counted(at_auth(people.REVOKE_API_KEY), revoke),
         counted(contract.JWKS, jwks),
     )

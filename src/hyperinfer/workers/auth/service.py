@@ -3,7 +3,8 @@
 import uuid
 
 from hyperinfer.contracts import auth as contract
-from hyperinfer.contracts.auth import Session, Validated
+from hyperinfer.contracts.auth import Validated
+from hyperinfer.contracts.people import Session
 from hyperinfer.errors import BadRequest, Conflict, Forbidden, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol import session_tokens
@@ -70,6 +71,8 @@ class AuthService:
                 tier=tier,
                 created_at=self._clock.now(),
                 is_active=True,
+                limits=None,
+                last_login_at=None,
             )
             row, key = self._keys.minted(user.id, FIRST_KEY)
             try:

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from hyperinfer.contracts.auth import Account, Principal
+from hyperinfer.contracts.auth import Principal
+from hyperinfer.contracts.people import Account
 from hyperinfer.workers.auth.models import User
 
 

@@ -4,7 +4,7 @@ import math
 from typing import TypeVar
 
 from hyperinfer.contracts import auth, gateway
-from hyperinfer.contracts.auth import ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.acting import Actor, As, at_auth
 from hyperinfer.contracts.method import Meta, Method
 from hyperinfer.edge.errors import status_of
 from hyperinfer.errors import BadRequest, DeadlineExceeded, Forbidden, HyperinferError, Unavailable
@@ -43,7 +43,9 @@ class Accounts:
             for name in ("email", "password"):
                 if not getattr(request, name):
                     raise BadRequest(f"The field {name} is missing.", param=name)
-            wanted = auth.Register(email=request.email, password=request.password, username=request.username)
+            wanted = auth.Register(
+                email=request.email, password=request.password, username=request.username, code=request.code
+            )
             made = await self._ask(auth.REGISTER, wanted, call.meta)
         except HyperinferError as error:
             return gateway.RegisterReply(
@@ -69,7 +71,10 @@ class Accounts:
             if not request.password or not (request.email or request.username):
                 raise BadRequest("Logging in takes a password and an email or username.")
             wanted = auth.Login(
-                password=request.password, email=request.email or None, username=request.username or None
+                password=request.password,
+                email=request.email or None,
+                username=request.username or None,
+                agent=request.agent,
             )
             session = await self._ask(auth.LOGIN, wanted, call.meta)
         except HyperinferError as error:
@@ -89,19 +94,11 @@ class Accounts:
             account=session.account,
         )
 
-    async def generate_key(self, request: gateway.GenerateApiKey, call: Call) -> NewApiKey:
-        """A new key for the caller."""
-        wanted = auth.GenerateApiKey(user_id=call.principal.user_id, name=request.name)
-        return await self._ask(auth.GENERATE_API_KEY, wanted, call.meta)
-
-    async def list_keys(self, call: Call) -> ApiKeys:
-        """The caller's keys."""
-        return await self._ask(auth.LIST_API_KEYS, auth.OfUser(user_id=call.principal.user_id), call.meta)
-
-    async def revoke_key(self, request: gateway.OfKey, call: Call) -> ApiKey:
-        """End one of the caller's keys."""
-        wanted = auth.RevokeApiKey(user_id=call.principal.user_id, id=request.id)
-        return await self._ask(auth.REVOKE_API_KEY, wanted, call.meta)
+    async def pass_on(self, method: Method[Q, R], request: Q, call: Call) -> R:
+        """Have auth answer a person's method, told who asks."""
+        who = call.principal
+        actor = Actor(user_id=who.user_id, key_id=who.key_id, session_id=who.session_id)
+        return await self._ask(at_auth(method), As(actor=actor, wanted=request), call.meta)
 
     def check_stranger(self, call: Call) -> None:
         """Count a try that needs no credential. Raises `RateLimited`."""
@@ -112,7 +109,7 @@ class Accounts:
             return await self._auth.call(
                 method,
                 request,
-                meta=Meta(request_id=meta.request_id, traceparent=meta.traceparent),
+                meta=Meta(request_id=meta.request_id, traceparent=meta.traceparent, remote=meta.remote),
                 timeout_s=TIMEOUT_S,
             )
         except (Unavailable, DeadlineExceeded) as error:

@@ -2,15 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
+from hyperinfer.contracts import audit, people, usage
 from hyperinfer.contracts import gateway as contract
-from hyperinfer.contracts.auth import ApiKey, ApiKeys, NewApiKey
 from hyperinfer.contracts.gateway import RateLimitInfo
-from hyperinfer.contracts.method import Nothing
+from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.errors import HyperinferError, RateLimited
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.service import GatewayService
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
 
 
 class GatewayMethods:
@@ -30,9 +36,7 @@ class GatewayMethods:
             route(contract.VERIFY_SESSION, self.verify_session),
             route(contract.LIST_MODELS, self.list_models),
             route(contract.LIST_WORKERS, self.list_workers),
-            route(contract.GENERATE_API_KEY, self.generate_api_key),
-            route(contract.LIST_API_KEYS, self.list_api_keys),
-            route(contract.REVOKE_API_KEY, self.revoke_api_key),
+            *map(self._passed_on, PASSED_ON),
         )
 
     async def process_prompt(self, request: contract.ProcessPrompt, call: Call) -> contract.ProcessPromptReply:
@@ -79,14 +83,8 @@ class GatewayMethods:
         """The inference workers."""
         return self._service.workers()
 
-    async def generate_api_key(self, request: contract.GenerateApiKey, call: Call) -> NewApiKey:
-        """A new key for the caller."""
-        return await self._accounts.generate_key(request, call)
+    def _passed_on(self, method: Method[Q, R]) -> Route:
+        async def handler(request: Q, call: Call) -> R:
+            return await self._accounts.pass_on(method, request, call)
 
-    async def list_api_keys(self, request: Nothing, call: Call) -> ApiKeys:
-        """The caller's keys."""
-        return await self._accounts.list_keys(call)
-
-    async def revoke_api_key(self, request: contract.OfKey, call: Call) -> ApiKey:
-        """End one of the caller's keys."""
-        return await self._accounts.revoke_key(request, call)
+        return route(method, handler)

@@ -1,0 +1,54 @@
+"""The audit log: what was done, by whom, on whom, from where, and how it ended."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from hyperinfer.contracts.method import ADMIN, Method, Wire
+from hyperinfer.contracts.people import Cursor, Id, PageSize, Text
+
+Outcome = Literal["ok", "refused", "failed"]
+
+
+class AuditRow(Wire, frozen=True, omit_defaults=False):
+    """One operation. `actor` and `target` are subject ids, `actor_name` and `target_name` who that is while the account
+    lasts. `remote` is the address that the gateway saw, `gateway` the hex key of that gateway or `local`."""
+
+    seq: int
+    at: str
+    action: str
+    outcome: str
+    actor: str | None
+    actor_name: str | None
+    target: str | None
+    target_name: str | None
+    remote: str
+    gateway: str
+    request_id: str | None
+    details: dict[str, str]
+
+
+class AuditQuery(Wire, frozen=True):
+    """Rows, newest first. `account_id` finds what an account did or what was done to it; `action` may end in `*`.
+    Times are RFC 3339."""
+
+    since: Annotated[str, Meta(max_length=40)] | None = None
+    until: Annotated[str, Meta(max_length=40)] | None = None
+    action: Text | None = None
+    outcome: Outcome | None = None
+    account_id: Id | None = None
+    cursor: Cursor | None = None
+    limit: PageSize = 50
+
+
+class AuditRows(Wire, frozen=True, omit_defaults=False):
+    """A page of the log; `next` is the cursor of the page after it, if there is one."""
+
+    rows: tuple[AuditRow, ...] = ()
+    next: str | None = None
+
+
+LIST_AUDIT = Method("listAudit", AuditQuery, AuditRows, ADMIN)
+
+PASSED_ON = (LIST_AUDIT,)
+"""What a gateway passes on to auth with who asks."""
