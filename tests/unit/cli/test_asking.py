@@ -9,7 +9,7 @@ import pytest
 
 from hyperinfer.cli import ask
 from hyperinfer.contracts import gateway as contract
-from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey
 from hyperinfer.errors import BackendFailed, ContextExceeded, ModelNotFound, Unauthenticated
 from hyperinfer.sdk import profile
 from hyperinfer.testing.answers import saying

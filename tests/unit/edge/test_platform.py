@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hyperinfer.contracts import gateway as contract
-from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey
 from hyperinfer.contracts.common import Health, MetricsText
 from hyperinfer.contracts.inference import ModelStatus, Usage
 from hyperinfer.contracts.method import Nothing

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from hyperinfer import AsyncClient, Client
 from hyperinfer.contracts import gateway as contract
-from hyperinfer.contracts.auth import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey
 from hyperinfer.errors import (
     BackendFailed,
     BadRequest,
