@@ -59,6 +59,12 @@ class Forbidden(HyperinferError):
     code = "FORBIDDEN"
 
 
+class Untrusted(Forbidden):
+    """What a peer shows does not prove what it claims: a signature is missing, or somebody else's."""
+
+    code = "UNTRUSTED"
+
+
 class NotFound(HyperinferError):
     """What the request names does not exist, or is not the caller's to see."""
 

@@ -15,7 +15,8 @@ class Wire(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call a method: `public` any peer, `user` and `admin` a credential, else one of the member roles.
+    """Who may call a method: `public` any peer, `user` and `admin` a credential, `invited` the holder of an open invite,
+    else one of the member roles.
 
     `scope` is what an API key must be allowed to do; a session may do all that its holder may. A method that says
     nothing cannot be declared: refusing is the default.
@@ -27,6 +28,7 @@ class Access:
 
 
 PUBLIC = Access("public")
+INVITED = Access("invited")
 ADMIN = Access("admin", scope="admin")
 
 
