@@ -36,8 +36,36 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_secret(path: Path, size_bytes: int, what: str) -> bytes:
-    """The content of a secret file of a fixed size.
+def make_secret(path: Path, size_bytes: int, what: str) -> None:
+    """Make a file of random bytes for its owner alone, unless another process was first: its file stays.
+
+    Raises `IdentityError` if it cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(os.urandom(size_bytes))
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, fails where another process was first.
+        os.link(temporary, path)
+        sync_folder(path.parent)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise IdentityError(f"Cannot write {what} {path}: {error.strerror}.") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+NO_BACKUP = "move it away and this machine gets a new one, which others must admit anew"
+
+
+def read_secret(path: Path, size_bytes: int, what: str, *, no_backup: str = NO_BACKUP) -> bytes:
+    """The content of a secret file of a fixed size; `no_backup` says what to do about a damaged one without a copy.
 
     Raises `IdentityError` if it is unreadable, of another size, or readable by anyone but its owner.
     """
@@ -51,6 +79,6 @@ def read_secret(path: Path, size_bytes: int, what: str) -> bytes:
     if len(content) != size_bytes:
         raise IdentityError(
             f"{what} {path} is damaged: {len(content)} bytes instead of {size_bytes}. Restore it from a backup; "
-            "if there is none, move it away and this machine gets a new one, which others must admit anew."
+            f"if there is none, {no_backup}."
         )
     return content

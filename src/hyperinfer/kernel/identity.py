@@ -5,9 +5,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hyperinfer.errors import IdentityError
 from hyperinfer.facilities.net import Identity
-from hyperinfer.kernel.files import read_secret, sync_folder
+from hyperinfer.kernel.files import make_secret, read_secret
 
 SEED_BYTES = 32
 
@@ -23,25 +22,5 @@ def load_or_create(path: Path, what: str = "identity") -> Identity:
     Raises `IdentityError` for a file that is there but unreadable, damaged or open to others.
     """
     if not os.path.lexists(path):
-        _create(path, what)
+        make_secret(path, SEED_BYTES, what)
     return from_seed(read_secret(path, SEED_BYTES, what))
-
-
-def _create(path: Path, what: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(SEED_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, fails where another process was first: its identity stays.
-        os.link(temporary, path)
-        sync_folder(path.parent)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise IdentityError(f"Cannot write {what} {path}: {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
