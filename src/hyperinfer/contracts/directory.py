@@ -64,13 +64,21 @@ class TierRecord(Wire, frozen=True):
     limits: Limits
 
 
+GONE = msgspec.Raw(b"null")
+
+
 class Change(Wire, frozen=True):
-    """The newest state of one record: its kind, its id and what it is now; without `record` it is gone."""
+    """The newest state of one record: its kind, its id and what it is now; `null` if it is gone."""
 
     seq: int
     kind: str
     id: str
-    record: msgspec.Raw | None = None
+    record: msgspec.Raw = GONE
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the record is no more."""
+        return self.record == GONE
 
 
 class Since(Wire, frozen=True):

@@ -7,6 +7,7 @@ reply with `success: false` (or `allowed: false`), a status and a message. The o
 
 import msgspec
 
+from hyperinfer.contracts.auth import Jwks
 from hyperinfer.contracts.inference import Kind, ModelStatus, Processed, Usage
 from hyperinfer.contracts.method import PUBLIC, USER, Method, Nothing, Wire
 from hyperinfer.contracts.people import Account, NewApiKey
@@ -167,6 +168,7 @@ LOGIN = Method("login", Login, LoginReply, PUBLIC, aliases=("loginUser",))
 VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
 LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
+GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC)
 
 METHODS = (
     PROCESS_INFERENCE,
@@ -176,4 +178,5 @@ METHODS = (
     VERIFY_SESSION,
     LIST_MODELS,
     LIST_WORKERS,
+    GET_JWKS,
 )

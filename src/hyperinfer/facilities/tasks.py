@@ -20,10 +20,18 @@ async def background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncIter
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise the one error of a group as itself: whoever handles it need not know that tasks were at work."""
+    """Raise the one error of a group as itself: whoever handles it need not know that tasks were at work.
+
+    A task group that is ending because of an error forgets that its own task is being cancelled meanwhile (Python before
+    3.13): here the cancellation wins.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
     except BaseExceptionGroup as group:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError from group
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         raise

@@ -44,8 +44,8 @@ class Call:
 
 
 Handler = Callable[[Any, Call], Awaitable[Any]]
-Authenticate = Callable[[Meta], Awaitable[Principal]]
-"""Tells whose credential `meta.key` is. Raises `Unauthenticated`, or `Unavailable` if it cannot tell now."""
+Authenticate = Callable[[Meta, bytes], Awaitable[Principal]]
+"""Tells whose credential `meta.key` is; the second argument is the key of the peer that calls. Raises `Unauthenticated`, or `Unavailable` if it cannot tell now."""
 
 
 @dataclass(frozen=True, slots=True)

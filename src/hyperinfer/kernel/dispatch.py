@@ -184,7 +184,7 @@ class Dispatcher:
             raise Forbidden(f"{method.name} cannot be called here.")
         if not meta.key:
             raise Unauthenticated("This needs a session token or an API key.")
-        principal = await self._authenticate(meta)
+        principal = await self._authenticate(meta, caller)
         if access.kind != "user" and principal.role != "admin":
             raise Forbidden(f"{method.name} is for administrators.")
         if principal.scopes is not None and access.scope not in principal.scopes:

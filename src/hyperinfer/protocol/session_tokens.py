@@ -74,9 +74,12 @@ def public_key(jwk: dict[str, str]) -> jwt.PyJWK:
 def key_id_of(token: str) -> str:
     """Which key a token says it was signed with. Raises `Unauthenticated` for what is no token."""
     try:
-        return str(jwt.get_unverified_header(token).get("kid", ""))
+        header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, UnicodeError) as error:
         raise not_valid() from error
+    if header.get("alg") != ALGORITHM or not header.get("kid"):
+        raise not_valid()
+    return str(header["kid"])
 
 
 def verify(token: str, key: jwt.PyJWK, *, now: float) -> Claims:
@@ -97,7 +100,7 @@ def verify(token: str, key: jwt.PyJWK, *, now: float) -> Claims:
     except (jwt.PyJWTError, UnicodeError, msgspec.ValidationError) as error:
         raise not_valid() from error
     if claims.exp <= now:
-        raise Unauthenticated("This session has expired; log in again.")
+        raise expired()
     if max(claims.nbf, claims.iat) > now + LEEWAY_S:
         raise Unauthenticated("This session begins in the future: the clocks of two machines are apart.")
     return claims
@@ -106,3 +109,8 @@ def verify(token: str, key: jwt.PyJWK, *, now: float) -> Claims:
 def not_valid() -> Unauthenticated:
     """The error for a token that is not one of ours."""
     return Unauthenticated("This session token is not valid; log in again.")
+
+
+def expired() -> Unauthenticated:
+    """The error for a token whose time is over."""
+    return Unauthenticated("This session has expired; log in again.")

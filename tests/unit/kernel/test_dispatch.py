@@ -55,7 +55,7 @@ async def echo(request: Say, call: Call) -> Say:
     return request
 
 
-async def authenticate(meta: Meta) -> Principal:
+async def authenticate(meta: Meta, caller: bytes) -> Principal:
     if meta.key not in ("user", "admin"):
         raise Unauthenticated("No such key.")
     return Principal(user_id="1", username=meta.key, email="", role=meta.key)

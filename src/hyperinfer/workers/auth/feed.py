@@ -40,7 +40,7 @@ class Feed:
                 seq=row.seq,
                 kind=row.kind,
                 id=row.id,
-                record=None if row.record is None else msgspec.Raw(row.record.encode()),
+                record=contract.GONE if row.record is None else msgspec.Raw(row.record.encode()),
             )
             for row in rows[:PAGE]
         )

@@ -20,17 +20,25 @@ class LimitSettings(Settings, frozen=True):
 
 
 class RegistrationSettings(Settings, frozen=True):
-    """Who may make an account: over HTTP (`auto`: open while the server is bound to loopback), and over the swarm."""
+    """Who may make an account, over HTTP and over the swarm: anybody, who has an invitation, or nobody.
 
-    http: Literal["auto", "open", "closed"] = "auto"
-    swarm: Literal["open", "closed"] = "closed"
+    `auto` is open while the server is bound to loopback, otherwise for who has an invitation.
+    """
+
+    http: Literal["auto", "open", "invite", "closed"] = "auto"
+    swarm: Literal["open", "invite", "closed"] = "closed"
 
 
 class StrangerSettings(Settings, frozen=True):
-    """How often registering, logging in and asking whose a credential is may be tried, in a minute."""
+    """How often registering, logging in and asking whose a credential is may be tried, in a minute.
+
+    `checks_…` are for credentials that are not known yet: tokens to be verified, and keys to be asked auth about.
+    """
 
     per_host_per_minute: int = 60
     total_per_minute: int = 1200
+    checks_per_host_per_minute: int = 600
+    checks_total_per_minute: int = 6000
 
 
 class GatewaySettings(WorkerSettings, frozen=True):
@@ -38,8 +46,8 @@ class GatewaySettings(WorkerSettings, frozen=True):
 
     `default_model` answers requests that name no model; empty means the one with the most slots. `retries` is how many
     further workers a request may be given to before its first token. `worker_wait_s` is how long a request waits for a
-    worker to come back when none is there. `auth_grace_s` is how long a credential that was valid stays so while auth
-    cannot be reached.
+    worker to come back when none is there. `auth_grace_s` is how long credentials are told from the gateway's own copy
+    without a word from auth.
     """
 
     http: HttpSettings = HttpSettings()
@@ -50,4 +58,4 @@ class GatewaySettings(WorkerSettings, frozen=True):
     request_timeout_s: float = 600.0
     retries: int = 2
     worker_wait_s: float = 2.0
-    auth_grace_s: float = 3600.0
+    auth_grace_s: float = 7 * 24 * 3600.0

@@ -25,6 +25,11 @@ class Forwarder:
         self._meters = meters
         self._retries = retries
 
+    @property
+    def default_model(self) -> str | None:
+        """The model that answers where none is named."""
+        return self._balance.default_model
+
     async def forward(self, request: ProcessRequest, call: Call, limits: RateLimitInfo | None) -> Inferred:
         """Have a request answered by a worker that has `request.model`, or the default one if it is empty.
 

@@ -7,7 +7,7 @@ from hyperinfer.contracts.gateway import RateLimitInfo
 from hyperinfer.errors import RateLimited
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol.limits import SlidingLog, Standing, Window
-from hyperinfer.workers.gateway.config import LimitSettings, StrangerSettings
+from hyperinfer.workers.gateway.config import LimitSettings
 
 MINUTE_S = 60.0
 HOUR_S = 3600.0
@@ -58,13 +58,13 @@ class RequestLimits:
 
 
 class StrangerLimits:
-    """How often what needs no credential may be tried: by each remote host or peer, and by all together."""
+    """How often what needs no credential may be tried in a minute: by each remote host or peer, and by all together."""
 
-    def __init__(self, settings: StrangerSettings, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, per_host: int, total: int) -> None:
         self._clock = clock
-        self._host = (Window(settings.per_host_per_minute, MINUTE_S),)
-        self._total = (Window(settings.total_per_minute, MINUTE_S),)
-        self._log = SlidingLog(max_entries=2 * settings.total_per_minute)
+        self._host = (Window(per_host, MINUTE_S),)
+        self._total = (Window(total, MINUTE_S),)
+        self._log = SlidingLog(max_entries=2 * total)
 
     def admit(self, remote: str) -> None:
         """Count a try. Raises `RateLimited`."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from hyperinfer.contracts import audit, people, usage
 from hyperinfer.contracts import gateway as contract
+from hyperinfer.contracts.auth import Jwks
 from hyperinfer.contracts.gateway import RateLimitInfo
 from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.errors import HyperinferError, RateLimited
@@ -36,6 +37,8 @@ class GatewayMethods:
             route(contract.VERIFY_SESSION, self.verify_session),
             route(contract.LIST_MODELS, self.list_models),
             route(contract.LIST_WORKERS, self.list_workers),
+            route(people.RESET_PASSWORD, self._accounts.reset_password),
+            route(contract.GET_JWKS, self.jwks),
             *map(self._passed_on, PASSED_ON),
         )
 
@@ -61,7 +64,7 @@ class GatewayMethods:
         """Whose the credential in `meta.key` is; one that is not valid is a reply that says so."""
         try:
             self._accounts.check_stranger(call)
-            who = await self._service.authenticate(call.meta)
+            who = await self._service.authenticate(call.meta, call.caller)
         except HyperinferError as error:
             if error.retryable:
                 raise
@@ -77,11 +80,15 @@ class GatewayMethods:
 
     async def list_models(self, request: Nothing, call: Call) -> contract.PublicModels:
         """The models that can answer now."""
-        return self._service.models()
+        return self._service.models(call.principal)
 
     async def list_workers(self, request: Nothing, call: Call) -> contract.SwarmWorkers:
         """The inference workers."""
         return self._service.workers()
+
+    async def jwks(self, request: Nothing, call: Call) -> Jwks:
+        """The public keys that verify session tokens."""
+        return Jwks(keys=self._service.jwks())
 
     def _passed_on(self, method: Method[Q, R]) -> Route:
         async def handler(request: Q, call: Call) -> R:

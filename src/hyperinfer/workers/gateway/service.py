@@ -21,17 +21,17 @@ from hyperinfer.contracts.gateway import (
 )
 from hyperinfer.contracts.inference import ProcessRequest
 from hyperinfer.contracts.method import Meta
-from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, Unauthenticated
+from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.protocol.typed_json import decode
+from hyperinfer.workers.gateway.accounts import host_of
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
-from hyperinfer.workers.gateway.limits import RequestLimits
+from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 from hyperinfer.workers.gateway.meters import Meters
-
-MAX_MODEL_CHARS = 200
+from hyperinfer.workers.gateway.permissions import check_model, may_use
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -66,6 +66,8 @@ class GatewayService:
         self,
         *,
         credentials: Credentials,
+        checks: StrangerLimits,
+        own_key: bytes,
         limits: RequestLimits,
         forwarder: Forwarder,
         fleet: Fleet,
@@ -73,6 +75,8 @@ class GatewayService:
         clock: Clock,
     ) -> None:
         self._credentials = credentials
+        self._checks = checks
+        self._own_key = own_key
         self._limits = limits
         self._forwarder = forwarder
         self._fleet = fleet
@@ -81,16 +85,19 @@ class GatewayService:
         self._fair_secret = secrets.token_bytes(32)
         self._models_since: dict[str, int] = {}
 
-    async def authenticate(self, meta: Meta) -> Principal:
-        """Whose the credential in `meta.key` is. Raises `Unauthenticated`, `Unavailable`."""
+    async def authenticate(self, meta: Meta, caller: bytes) -> Principal:
+        """Whose the credential in `meta.key` is. Raises `Unauthenticated`, `Unavailable`, `RateLimited`."""
         if not meta.key:
             raise Unauthenticated("This needs a session token or an API key.")
-        return await self._credentials.principal(meta.key)
+        return await self._credentials.principal(
+            meta.key, before_check=lambda: self._checks.admit(host_of(meta, caller, own_key=self._own_key))
+        )
 
     async def infer(self, request: Infer, call: Call) -> Inferred:
         """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""
         with self._counted("processInferenceRequest"):
-            wanted = _check_model(decode(_wanted, request.body).model)
+            wanted = decode(_wanted, request.body).model or ""
+            self._check_model(call.principal, wanted)
             limits = self._limits.admit(call.principal)
             return await self._forwarder.forward(self._request(wanted, request, call.principal), call, limits)
 
@@ -101,7 +108,7 @@ class GatewayService:
             body["max_tokens"] = request.max_tokens
         infer = Infer(body=msgspec.Raw(_encoder.encode(body)))
         with self._counted("processPrompt"):
-            _check_model(request.model)
+            self._check_model(call.principal, request.model or "")
             limits = self._limits.admit(call.principal)
             wanted = self._request(request.model or "", infer, call.principal)
             inferred = await self._forwarder.forward(wanted, call, limits)
@@ -121,13 +128,17 @@ class GatewayService:
         """What a user's limits leave."""
         return self._limits.look(who)
 
-    def models(self) -> PublicModels:
-        """The models that can answer now, by name."""
+    def jwks(self) -> tuple[dict[str, str], ...]:
+        """The public keys that verify session tokens."""
+        return self._credentials.jwks
+
+    def models(self, who: Principal) -> PublicModels:
+        """The models that can answer somebody now, by name."""
         now = int(self._clock.now().timestamp())
         models = []
         for name, offers in sorted(self._fleet.offers.items()):
             ready = [offer.status for offer in offers if offer.ready]
-            if ready:
+            if ready and may_use(who.models, name):
                 models.append(
                     PublicModel(
                         id=name,
@@ -163,6 +174,12 @@ class GatewayService:
             reasons.append("No inference worker with a model that is ready is connected.")
         return reasons
 
+    def _check_model(self, who: Principal, wanted: str) -> None:
+        """Check the model that is asked for, or the one that answers where none is."""
+        model = wanted or self._forwarder.default_model
+        if model:
+            check_model(who, model)
+
     def _request(self, model: str, infer: Infer, who: Principal) -> ProcessRequest:
         fair = blake2b(who.user_id.encode(), digest_size=8, key=self._fair_secret)
         return ProcessRequest(
@@ -188,12 +205,6 @@ class GatewayService:
         finally:
             self._meters.in_flight.dec()
             self._meters.count(method, outcome)
-
-
-def _check_model(model: str | None) -> str:
-    if model and len(model) > MAX_MODEL_CHARS:
-        raise BadRequest(f"model: a name has at most {MAX_MODEL_CHARS} characters.", param="model")
-    return model or ""
 
 
 def _text_of(completion: msgspec.Raw) -> str:

@@ -14,13 +14,13 @@ from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.balance import Balance
 from hyperinfer.workers.gateway.config import GatewaySettings
 from hyperinfer.workers.gateway.credentials import Credentials
+from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, following
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
 from hyperinfer.workers.gateway.service import GatewayService
-from hyperinfer.workers.gateway.sessions import Sessions
 
 
 @asynccontextmanager
@@ -36,18 +36,24 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
     meters = Meters(context.registry)
     meters.show_workers(lambda: [worker.state for worker in fleet.workers])
     local = _is_loopback(settings.http.host)
-    registration = settings.registration
+    own_key = context.identity.public_key
+    directory = DirectoryCopy()
+    follower = Follower(auth, directory, clock=clock)
+    strangers, registration = settings.strangers, settings.registration
     accounts = Accounts(
         auth,
-        StrangerLimits(settings.strangers, clock),
-        own_key=context.identity.public_key,
-        http_open=registration.http == "open" or (registration.http == "auto" and local),
-        swarm_open=registration.swarm == "open",
+        StrangerLimits(clock, per_host=strangers.per_host_per_minute, total=strangers.total_per_minute),
+        follower=follower,
+        own_key=own_key,
+        http=("open" if local else "invite") if registration.http == "auto" else registration.http,
+        swarm=registration.swarm,
     )
-    sessions = Sessions(auth, clock=clock)
-    credentials = Credentials(auth, sessions, clock=clock, grace_s=settings.auth_grace_s)
     service = GatewayService(
-        credentials=credentials,
+        credentials=Credentials(directory, follower, clock=clock, grace_s=settings.auth_grace_s),
+        checks=StrangerLimits(
+            clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
+        ),
+        own_key=own_key,
         limits=RequestLimits(settings.limits, clock),
         forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
         fleet=fleet,
@@ -56,9 +62,8 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
     )
     app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
     async with (
+        following(follower, context.paths.data),
         background(fleet.run(), name="fleet"),
-        background(sessions.run(), name="sessions"),
-        background(credentials.run(), name="credentials"),
         serving(app, _listen(settings)) as url,
     ):
         yield Service(

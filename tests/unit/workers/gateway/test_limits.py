@@ -6,7 +6,7 @@ from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.gateway import RateLimitInfo
 from hyperinfer.errors import RateLimited
 from hyperinfer.testing.clock import ManualClock
-from hyperinfer.workers.gateway.config import LimitSettings, StrangerSettings
+from hyperinfer.workers.gateway.config import LimitSettings
 from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 
 
@@ -70,7 +70,7 @@ def test_a_refusal_says_what_the_limit_is_and_when_to_come_again() -> None:
 
 def test_strangers_are_limited_each_and_all_together() -> None:
     clock = ManualClock()
-    limits = StrangerLimits(StrangerSettings(per_host_per_minute=2, total_per_minute=5), clock)
+    limits = StrangerLimits(clock, per_host=2, total=5)
     for host in ("a", "a", "b", "b", "c"):
         limits.admit(host)
     for host in ("a", "c", "d"):
