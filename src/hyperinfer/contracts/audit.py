@@ -1,5 +1,6 @@
 """The audit log: what was done, by whom, on whom, from where, and how it ended."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -47,6 +48,17 @@ class AuditRows(Wire, frozen=True, omit_defaults=False):
     rows: tuple[AuditRow, ...] = ()
     next: str | None = None
 
+
+class AuditHead(Wire, frozen=True):
+    """The newest row of the log at a moment: its number, and its link in hexadecimal. Every member has a copy."""
+
+    seq: Annotated[int, Meta(ge=1)]
+    link: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    at: Annotated[datetime, Meta(tz=True)]
+
+
+HEAD = "auditHead"
+"""What the member list calls it."""
 
 LIST_AUDIT = Method("listAudit", AuditQuery, AuditRows, ADMIN)
 

@@ -5,22 +5,21 @@ A change locks the row `heads` first, so that the numbers of the directory and t
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from hyperinfer.contracts.audit import Outcome
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.store import Database
-from hyperinfer.workers.auth.audit.chain import Entry, link_of
-from hyperinfer.workers.auth.models import AuditLogRow, AuditSubject, DirectoryRow, Heads, User
+from hyperinfer.workers.auth.audit.chain import link_of
+from hyperinfer.workers.auth.audit.entries import entry_of, is_id, row_of
+from hyperinfer.workers.auth.models import AuditSubject, DirectoryRow, Heads, User
 from hyperinfer.workers.auth.origin import LOCAL, Origin
-
-MAX_DETAIL = 200
-
-_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class Change:
@@ -44,47 +43,41 @@ class Change:
             row.seq, row.record = self._heads.directory_seq, text
 
     async def audit(
-        self, action: str, *, target: str | None = None, outcome: str = "ok", details: dict[str, str] | None = None
+        self,
+        action: str,
+        *,
+        target: str | None = None,
+        outcome: Outcome = "ok",
+        details: Mapping[str, str] | None = None,
+        at: datetime | None = None,
     ) -> None:
-        """Write down what was done, by the change's origin, to the account `target`. `details` never hold a secret."""
+        """Write down what was done, now or `at` a moment before, by the change's origin, to the account `target`.
+
+        `details` hold no secret, no name and no e-mail: the row stays when the account goes.
+        """
         actor = self.origin.actor
-        said = {name: value[:MAX_DETAIL] for name, value in (details or {}).items()}
-        entry = Entry(
+        entry = entry_of(
+            self.origin,
+            action,
             seq=self._heads.audit_seq + 1,
-            at=self._clock.now(),
-            action=action,
+            at=at or self._clock.now(),
             outcome=outcome,
             actor=await self._subject(actor.user_id) if actor else None,
             target=await self._subject(target) if target else None,
-            remote=self.origin.remote,
-            gateway=self.origin.gateway,
-            request_id=self.origin.request_id,
-            details=_encoder.encode(said).decode(),
+            details=details,
         )
         link = link_of(entry, before=self._heads.audit_link, key=self._audit_key)
         self._heads.audit_seq, self._heads.audit_link = entry.seq, link
-        self.session.add(
-            AuditLogRow(
-                seq=entry.seq,
-                at=entry.at,
-                action=entry.action,
-                outcome=entry.outcome,
-                actor=entry.actor,
-                target=entry.target,
-                remote=entry.remote,
-                gateway=entry.gateway,
-                request_id=entry.request_id,
-                details=entry.details,
-                link=link,
-            )
-        )
+        self.session.add(row_of(entry, link))
 
     async def renew_directory(self) -> None:
         """Begin the directory anew: whoever has read it reads it again in full."""
         self._heads.directory_id = secrets.token_hex(16)
 
     async def _subject(self, user_id: str) -> str | None:
-        """The account's random name in the log; none for an account that is gone."""
+        """The account's random name in the log; none for what is no account, or none any more."""
+        if not is_id(user_id):
+            return None
         found = await self.session.scalar(select(AuditSubject.subject).where(AuditSubject.user_id == user_id))
         if found is not None:
             return found
@@ -130,9 +123,9 @@ class AuthDatabase:
         origin: Origin,
         action: str,
         *,
-        outcome: str,
+        outcome: Outcome,
         target: str | None = None,
-        details: dict[str, str] | None = None,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         """Write down something that changed nothing, such as a refusal."""
         async with self.change(origin) as change:
