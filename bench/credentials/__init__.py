@@ -1,0 +1,1 @@
+"""What it costs a gateway to tell whose a credential is."""
