@@ -58,13 +58,19 @@ class LoginReply(Wire, frozen=True):
     retry_after: int | None = None
 
 
-class RateLimitInfo(Wire, frozen=True, omit_defaults=False):
-    """What is left of the request limit that is nearest to its end; `max_requests` is null where nothing limits."""
+class RateLimitInfo(Wire, frozen=True):
+    """What is left of the request limit that is nearest to its end; `max_requests` is null where nothing limits.
+
+    The fields for tokens are there where tokens are limited.
+    """
 
     remaining_requests: int | None
     max_requests: int | None
     next_reset_in_seconds: int
     window_duration_minutes: int
+    remaining_tokens: int | None = None
+    max_tokens: int | None = None
+    tokens_reset_in_seconds: int | None = None
 
 
 class VerifySessionReply(Wire, frozen=True):

@@ -1,7 +1,7 @@
 """One attempt to have a request answered by one worker, and what the gateway learns from how it ended."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from hyperinfer.errors import (
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway.fleet import Fleet, Offer
+from hyperinfer.workers.gateway.progress import Progress
 
 LOST = (PeerLost, PeerUnreachable)
 FAULTS = (*LOST, BackendFailed, InternalError, RemoteError, DeadlineExceeded)
@@ -31,11 +32,11 @@ _encoder = msgspec.json.Encoder()
 class Attempt:
     """A request at an offer. Once `started`, chunks have gone to the caller and nobody else can take it over."""
 
-    def __init__(self, offer: Offer, head: Head, call: Call, *, on_start: Callable[[], None]) -> None:
+    def __init__(self, offer: Offer, head: Head, call: Call, progress: Progress) -> None:
         self._offer = offer
         self._head = head
         self._call = call
-        self._on_start = on_start
+        self._progress = progress
         self._patience: asyncio.Timeout
         self.started = False
 
@@ -78,10 +79,10 @@ class Attempt:
 
     async def _relay(self, chunks: Sequence[bytes]) -> None:
         """Pass chunks on, before the first of them the head."""
+        self._progress.relayed(chunks)
         if not self.started:
             self.started = True
             self._offer.worker.attempts.discard(self._patience)
-            self._on_start()
             chunks = [_encoder.encode(self._head), *chunks]
         await self._call.stream(chunks)
 

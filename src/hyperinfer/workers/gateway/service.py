@@ -24,20 +24,16 @@ from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
-from hyperinfer.protocol.typed_json import decode
+from hyperinfer.workers.gateway import asked as asked_for
 from hyperinfer.workers.gateway.accounts import host_of
+from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.permissions import check_model, may_use
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """All that the gateway has to know of an OpenAI request; the worker reads the rest."""
-
-    model: str | None = None
+from hyperinfer.workers.gateway.progress import Progress
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -54,7 +50,6 @@ class _Completion(msgspec.Struct, frozen=True):
     choices: tuple[_Choice, ...]
 
 
-_wanted = msgspec.json.Decoder(Wanted)
 _completion = msgspec.json.Decoder(_Completion)
 _encoder = msgspec.json.Encoder()
 
@@ -96,10 +91,12 @@ class GatewayService:
     async def infer(self, request: Infer, call: Call) -> Inferred:
         """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""
         with self._counted("processInferenceRequest"):
-            wanted = decode(_wanted, request.body).model or ""
-            self._check_model(call.principal, wanted)
+            asked = asked_for.read(request.body)
+            model = asked.model or ""
+            self._check_model(call.principal, model)
             limits = self._limits.admit(call.principal)
-            return await self._forwarder.forward(self._request(wanted, request, call.principal), call, limits)
+            wanted = self._request(model, request, call.principal)
+            return await self._forwarder.forward(wanted, call, limits=limits, progress=self._progress(asked))
 
     async def prompt(self, request: ProcessPrompt, call: Call) -> ProcessPromptReply:
         """Have a single prompt answered as a whole. Raises `RateLimited` as every other error."""
@@ -111,7 +108,8 @@ class GatewayService:
             self._check_model(call.principal, request.model or "")
             limits = self._limits.admit(call.principal)
             wanted = self._request(request.model or "", infer, call.principal)
-            inferred = await self._forwarder.forward(wanted, call, limits)
+            progress = self._progress(asked_for.read(infer.body))
+            inferred = await self._forwarder.forward(wanted, call, limits=limits, progress=progress)
         processed = inferred.processed
         return ProcessPromptReply(
             prompt=request.prompt,
@@ -173,6 +171,9 @@ class GatewayService:
         if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
             reasons.append("No inference worker with a model that is ready is connected.")
         return reasons
+
+    def _progress(self, asked: Asked) -> Progress:
+        return Progress(prompt_estimate=asked.prompt_estimate, clock=self._clock, on_note=lambda _: None)
 
     def _check_model(self, who: Principal, wanted: str) -> None:
         """Check the model that is asked for, or the one that answers where none is."""

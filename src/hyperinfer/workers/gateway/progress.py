@@ -1,0 +1,88 @@
+"""How far a request has come: which worker has it, what of the answer has been passed on, and how it ended."""
+
+from collections.abc import Callable, Sequence
+
+from hyperinfer.contracts.inference import Processed, Usage
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.workers.gateway.fleet import Offer
+
+CONTENT = b'"content":"'
+NO_CONTENT = b'"content":""'
+
+
+class Progress:
+    """One request under way. Tokens are those the engine has counted once it has ended, and until then an estimate:
+    a token for each chunk of text that went to the caller, and `prompt_estimate` once the worker has begun.
+
+    `on_note` is told of each step that changes what the request has used.
+    """
+
+    def __init__(self, *, prompt_estimate: int, clock: Clock, on_note: Callable[["Progress"], None]) -> None:
+        self._prompt_estimate = prompt_estimate
+        self._clock = clock
+        self._on_note = on_note
+        self._began_at = clock.monotonic()
+        self._offer: Offer | None = None
+        self._given_at = 0.0
+        self._chunks = 0
+        self._processed: Processed | None = None
+        self.first_token_s: float | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that answers; empty while none has been chosen."""
+        return self._offer.status.name if self._offer else ""
+
+    @property
+    def worker(self) -> str:
+        """The worker that has it, as a hex key; empty while none has."""
+        return self._offer.worker.hex if self._offer else ""
+
+    @property
+    def duration_s(self) -> float:
+        """How long it has taken so far."""
+        return self._clock.monotonic() - self._began_at
+
+    @property
+    def estimated(self) -> bool:
+        """Whether `usage` is not the engine's own count."""
+        return self._processed is None
+
+    @property
+    def usage(self) -> Usage:
+        """What has been used so far."""
+        if self._processed is not None:
+            return self._processed.usage
+        if self._offer is None:
+            return Usage()
+        if self.first_token_s is not None:
+            return Usage(prompt_tokens=self._prompt_estimate, completion_tokens=self._chunks)
+        return self._unseen(self._offer)
+
+    def given(self, offer: Offer) -> None:
+        """A worker has been given the request."""
+        self._offer = offer
+        self._given_at = self._clock.monotonic()
+
+    def relayed(self, chunks: Sequence[bytes]) -> None:
+        """Chunks of the answer go to the caller."""
+        if self.first_token_s is None:
+            self.first_token_s = self.duration_s
+        self._chunks += sum(CONTENT in chunk and NO_CONTENT not in chunk for chunk in chunks)
+        self._on_note(self)
+
+    def ended(self, processed: Processed) -> None:
+        """The answer is whole."""
+        self._processed = processed
+
+    def refused(self) -> None:
+        """The worker did not take it: nothing has been used there."""
+        self._offer = None
+
+    def _unseen(self, offer: Offer) -> Usage:
+        """What an answer of which nothing has been seen has used, by the model's own figures."""
+        status = offer.status
+        generating_s = self._clock.monotonic() - self._given_at - status.first_token_s
+        if generating_s <= 0:
+            return Usage()
+        return Usage(prompt_tokens=self._prompt_estimate, completion_tokens=int(generating_s * status.tokens_per_s))
