@@ -43,6 +43,12 @@ def is_id(text: str) -> bool:
     return ID.fullmatch(text) is not None
 
 
+def cleaned(details: Mapping[str, str]) -> dict[str, str]:
+    """Details as a row can hold them; those beyond `MAX_DETAILS` are left out."""
+    kept = list(details.items())[:MAX_DETAILS]
+    return {harmless(name, MAX_DETAIL_NAME): harmless(value, MAX_DETAIL) for name, value in kept}
+
+
 def entry_of(
     origin: Origin,
     action: str,
@@ -54,11 +60,7 @@ def entry_of(
     target: str | None,
     details: Mapping[str, str] | None,
 ) -> Entry:
-    """What a row is to say. Details beyond `MAX_DETAILS` are left out."""
-    said = {
-        harmless(name, MAX_DETAIL_NAME): harmless(value, MAX_DETAIL)
-        for name, value in list((details or {}).items())[:MAX_DETAILS]
-    }
+    """What a row is to say."""
     return Entry(
         seq=seq,
         at=at,
@@ -69,7 +71,7 @@ def entry_of(
         remote=harmless(origin.remote, MAX_REMOTE),
         gateway=harmless(origin.gateway, MAX_GATEWAY),
         request_id=harmless(origin.request_id, MAX_REQUEST_ID) if origin.request_id else None,
-        details=_encoder.encode(said).decode(),
+        details=_encoder.encode(cleaned(details or {})).decode(),
     )
 
 

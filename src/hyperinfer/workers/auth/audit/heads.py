@@ -17,7 +17,7 @@ from hyperinfer.contracts.audit import AuditHead
 from hyperinfer.errors import StartError
 from hyperinfer.kernel.files import sync_folder, write_atomic
 from hyperinfer.workers.auth.audit.marks import Mark, is_void
-from hyperinfer.workers.auth.change import AuthDatabase
+from hyperinfer.workers.auth.audit.reading import Readable
 from hyperinfer.workers.auth.models import AuditLogRow, Heads
 
 FILE = "audit.heads"
@@ -37,14 +37,14 @@ class Published:
     damaged: int = 0
 
 
-async def newest(database: AuthDatabase, now: datetime) -> AuditHead | None:
+async def newest(database: Readable, now: datetime) -> AuditHead | None:
     """The head of the log as it is now; nothing for an empty log. Raises `Unavailable`."""
     async with database.read() as session:
         heads = (await session.scalars(select(Heads))).one()
     return AuditHead(seq=heads.audit_seq, link=heads.audit_link, at=now) if heads.audit_seq else None
 
 
-async def is_held(database: AuthDatabase, head: AuditHead) -> bool:
+async def is_held(database: Readable, head: AuditHead) -> bool:
     """Whether the log still has the row that a head names. Raises `Unavailable`."""
     async with database.read() as session:
         return await session.scalar(select(AuditLogRow.link).where(AuditLogRow.seq == head.seq)) == head.link

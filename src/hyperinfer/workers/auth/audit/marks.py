@@ -14,7 +14,7 @@ import msgspec
 from hyperinfer.contracts.audit import AuditHead
 from hyperinfer.errors import StartError
 from hyperinfer.kernel.files import write_atomic
-from hyperinfer.workers.auth.audit.chain import START
+from hyperinfer.workers.auth.audit.walk import Begin
 
 FILE = "audit.marks"
 
@@ -27,14 +27,6 @@ class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seq: int
     link: str
     at: datetime
-
-
-class Begin(msgspec.Struct, frozen=True):
-    """Where verifying begins: after row `seq`, whose link is `link`; `at` is set where the log was begun anew."""
-
-    seq: int = 0
-    link: str = START
-    at: datetime | None = None
 
 
 def read(data: Path) -> tuple[Mark, ...]:
