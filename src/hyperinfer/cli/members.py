@@ -2,15 +2,16 @@
 
 import click
 
-from hyperinfer.cli import options
+from hyperinfer.cli import authority, options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.places import ALIASES, known_swarm
 from hyperinfer.cli.table import show_table
+from hyperinfer.contracts.membership import Member
 from hyperinfer.errors import Conflict, NotFound
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.kernel import members
-from hyperinfer.kernel.members import Member
+from hyperinfer.kernel.membership import file
 
 SHORT = 12
 """How many digits of a key are shown, and are enough to name a member."""
@@ -18,17 +19,22 @@ SHORT = 12
 
 @click.group(
     "members",
+    invoke_without_command=True,
     epilog=examples(
         "hyperinfer members add $(hyperinfer identity gateway) --role gateway",
         "hyperinfer members revoke old-laptop",
     ),
 )
-def command() -> None:
+@options.as_json
+@click.pass_context
+def command(context: click.Context, as_json: bool) -> None:
     """Say which workers the swarm admits.
 
-    The list is the file members.json in the swarm's folder. Workers of this machine follow its changes within a second;
-    other machines need a copy of it.
+    The list is kept where auth lives, and is changed there. A change reaches the workers of every machine within seconds;
+    machines that cannot be reached take it up when they return. `hyperinfer invite` admits machines without copying keys.
     """
+    if context.invoked_subcommand is None:
+        _list(as_json=as_json)
 
 
 @command.command("add")
@@ -45,8 +51,14 @@ def command() -> None:
 def add(key: str, roles: tuple[str, ...], name: str) -> None:
     """Admit a worker by its public KEY, as `hyperinfer identity` prints it there."""
     wanted = [ALIASES.get(role, role) for role in roles]
+    folder = known_swarm()
     member = members.add(
-        known_swarm(), members.parse_key(key.strip()), roles=wanted, name=name, now=SystemClock().now()
+        folder,
+        members.parse_key(key.strip()),
+        roles=wanted,
+        name=name,
+        now=SystemClock().now(),
+        auth=authority.at_hand(folder),
     )
     say(f"{_title(member)} is a member as {', '.join(member.roles)}.")
 
@@ -55,7 +67,11 @@ def add(key: str, roles: tuple[str, ...], name: str) -> None:
 @options.as_json
 def list_members(as_json: bool) -> None:
     """List the members, those revoked included."""
-    found = members.read(known_swarm()).members
+    _list(as_json=as_json)
+
+
+def _list(*, as_json: bool) -> None:
+    found = file.read(known_swarm()).members
     if as_json:
         show_json(
             [
@@ -93,13 +109,27 @@ def revoke(key: str) -> None:
     Its connections are cut within seconds.
     """
     folder = known_swarm()
-    member = members.revoke(folder, _find(key.strip(), members.read(folder).members).key, now=SystemClock().now())
+    found = _find(key.strip(), file.read(folder).members)
+    member = members.revoke(folder, found.key, now=SystemClock().now(), auth=authority.at_hand(folder))
     say(f"{_title(member)} is no member any more.")
+
+
+@command.command("rename")
+@click.argument("key")
+@click.argument("name")
+def rename(key: str, name: str) -> None:
+    """Give a worker, named as in `revoke`, another NAME."""
+    folder = known_swarm()
+    found = _find(key.strip(), file.read(folder).members)
+    member = members.rename(folder, found.key, name, now=SystemClock().now(), auth=authority.at_hand(folder))
+    say(f"{_title(found)} is now {_title(member)}.")
 
 
 def _find(wanted: str, all_members: tuple[Member, ...]) -> Member:
     start = wanted.lower()
     found = [one for one in all_members if one.name == wanted or (len(start) >= 8 and one.public_key.startswith(start))]
+    # Of those that share a name, the ones that were revoked are seldom meant.
+    found = [one for one in found if one.revoked is None] or found
     if not found:
         raise NotFound("No member has this key or name. `hyperinfer members list` shows all.")
     if len(found) > 1:

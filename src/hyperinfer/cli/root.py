@@ -37,8 +37,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "users": "Manage accounts on the machine that holds them.",
     },
     "Swarm": {
-        "swarm": "Make a swarm.",
+        "swarm": "Make a swarm, look at it, or bring it back.",
+        "invite": "Print a code by which a machine joins.",
+        "join": "Join a swarm by such a code.",
         "members": "Say which workers the swarm admits.",
+        "link": "Print the links by which clients reach it.",
         "identity": "Print a worker's public key.",
     },
     "Machine": {

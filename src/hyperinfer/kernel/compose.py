@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.common import HEALTH, METRICS, PING
+from hyperinfer.contracts.membership import INTRODUCE
 from hyperinfer.errors import ConfigError, HyperinferError
 from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.facilities.net import Admission, Endpoint, Identity, Net
@@ -26,6 +27,8 @@ from hyperinfer.kernel.calls import Caller, route
 from hyperinfer.kernel.config import Loaded
 from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.members import Members
+from hyperinfer.kernel.membership.follower import Follower
+from hyperinfer.kernel.membership.introduction import Introducing
 from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
@@ -123,6 +126,7 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
                 peer=lambda key: PeerCaller(peers, key),
             )
             async with (
+                _following(context),
                 part.worker.open(context, own) as opened,
                 _serving(part, context, opened, dispatcher, endpoint, net) as addresses,
             ):
@@ -149,16 +153,29 @@ async def _serving(
         clock=context.clock,
         net=net.status,
     )
-    common = (route(PING, base.ping), route(HEALTH, base.health), route(METRICS, base.metrics))
-    dispatcher.serve((*service.routes, *common), service.authenticate)
-    members = context.members
+    members, invited = context.members, service.invited
+    introducing = Introducing(members, context.identity.public_key)
+    common = (
+        route(PING, base.ping),
+        route(HEALTH, base.health),
+        route(METRICS, base.metrics),
+        route(INTRODUCE, introducing.introduce),
+    )
+    changed = asyncio.Event()
+    members.on_change(changed.set)
+    if invited is not None:
+        invited.on_change(changed.set)
+
+    def may_join() -> frozenset[bytes]:
+        return invited.keys if invited is not None else frozenset()
 
     def admission() -> Admission:
-        return Admission(keys=members.keys, everyone=service.open_to_all)
+        return Admission(keys=members.keys | may_join(), everyone=service.open_to_all)
 
+    dispatcher.serve((*service.routes, *common), service.authenticate, invited=may_join)
     await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=admission())
     async with (
-        background(_follow_members(endpoint, members, admission), name=f"{context.paths.name}: admission"),
+        background(_keep_admitting(endpoint, context, changed, admission), name=f"{context.paths.name}: admission"),
         observed(part.settings.observe, part.worker.observe_port, base) as observe,
     ):
         addresses = {**service.addresses, **observe}
@@ -180,13 +197,31 @@ def _topics(context: Context[Any], service: Service) -> list[bytes]:
     return topics
 
 
-async def _follow_members(endpoint: Endpoint, members: Members, admission: Callable[[], Admission]) -> None:
-    changed = asyncio.Event()
-    members.on_change(changed.set)
+async def _keep_admitting(
+    endpoint: Endpoint, context: Context[Any], changed: asyncio.Event, admission: Callable[[], Admission]
+) -> None:
+    """Admit whoever may connect as that changes; of members that are none any more, the links that we made end too."""
+    known = context.members.keys
     while True:
         await changed.wait()
         changed.clear()
+        for key in known - context.members.keys:
+            context.peers.forget(key)
+        known = context.members.keys
         await endpoint.admit(admission())
+
+
+@asynccontextmanager
+async def _following(context: Context[Any]) -> AsyncIterator[None]:
+    """On a machine that joined, keep the member list as auth says it."""
+    if not swarms.follows(context.paths.swarm):
+        yield
+        return
+    follower = Follower(
+        context.paths.swarm, peers=context.peers, members=context.members, swarm=context.swarm, clock=context.clock
+    )
+    async with background(follower.run(), name=f"{context.paths.name}: following auth"):
+        yield
 
 
 @asynccontextmanager

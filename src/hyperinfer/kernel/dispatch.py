@@ -1,7 +1,7 @@
 """Dispatch: from a method's name and bytes to a handler's reply, with access, size, deadline and drain checked first."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +55,7 @@ class Dispatcher:
         self._routes: dict[str, Route] = {}
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {}
         self._authenticate: Authenticate | None = None
+        self._invited: Callable[[], frozenset[bytes]] = frozenset
         self._in_flight = 0
         self._strangers: dict[bytes, int] = {}
         self._draining = False
@@ -78,9 +79,16 @@ class Dispatcher:
         """Calls being answered now."""
         return self._in_flight
 
-    def serve(self, routes: Iterable[Route], authenticate: Authenticate | None) -> None:
-        """Answer these routes from now on."""
+    def serve(
+        self,
+        routes: Iterable[Route],
+        authenticate: Authenticate | None,
+        *,
+        invited: Callable[[], frozenset[bytes]] = frozenset,
+    ) -> None:
+        """Answer these routes from now on; `invited` gives the keys that may do what an invite allows, and no more."""
         self._authenticate = authenticate
+        self._invited = invited
         for route in routes:
             for name in route.method.names:
                 if name in self._routes:
@@ -172,6 +180,8 @@ class Dispatcher:
         roles = self._members.roles(caller)
         call = Call(caller=caller, roles=roles, meta=meta, deadline=self._clock.monotonic() + remaining_s)
         access = method.access
+        if access.kind == "invited" or (not roles and caller in self._invited()):
+            return self._admit_invited(method, call, size_bytes)
         if access.kind == "members":
             if not roles & access.roles:
                 raise Forbidden(f"{method.name} may be called by {', '.join(sorted(access.roles))} only.")
@@ -190,6 +200,15 @@ class Dispatcher:
         if principal.scopes is not None and access.scope not in principal.scopes:
             raise Forbidden(_out_of_scope(access.scope))
         return replace(call, who=principal)
+
+    def _admit_invited(self, method: Method[Any, Any], call: Call, size_bytes: int) -> Call:
+        if method.access.kind != "invited":
+            raise Forbidden(f"An invite allows to join, and not to call {method.name}.")
+        if call.roles or call.caller not in self._invited():
+            raise Forbidden(f"{method.name} may be called with an open invite only.")
+        if size_bytes > STRANGER_BYTES:
+            raise TooLarge("This call is too large for an invite.", limit_bytes=STRANGER_BYTES)
+        return call
 
     async def _run(self, route: Route, request: Any, call: Call) -> Any:
         timeout = asyncio.timeout(max(0.0, call.deadline - self._clock.monotonic()))

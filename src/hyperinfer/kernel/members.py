@@ -1,45 +1,24 @@
-"""The members of the swarm: a file that the firewall follows. Missing or empty, it admits nobody."""
+"""The members of the swarm: a list that the firewall follows. Missing or empty, it admits nobody."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
-from filelock import FileLock
 
+from hyperinfer.contracts.membership import MAX_NAME, Member, Published
 from hyperinfer.contracts.method import ANY_MEMBER
 from hyperinfer.errors import BadRequest, NotFound, StartError
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.kernel.files import write_atomic
+from hyperinfer.facilities.net import Identity
+from hyperinfer.kernel.membership.file import FILE, MemberFile, change, read
 
 log = structlog.get_logger(__name__)
 
 ROLES = ANY_MEMBER.roles
-FILE = "members.json"
-LOCK_TIMEOUT_S = 10.0
-POLL_S = 1.0
-
-
-class Member(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A worker key that the swarm admits. `public_key` is hex; `since` and `revoked` are RFC 3339 in UTC."""
-
-    public_key: str
-    roles: tuple[str, ...]
-    name: str = ""
-    since: datetime | None = None
-    revoked: datetime | None = None
-
-    @property
-    def key(self) -> bytes:
-        """The public key as 32 bytes."""
-        return bytes.fromhex(self.public_key)
-
-
-class MemberFile(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The file as it stands on the disk."""
-
-    members: tuple[Member, ...] = ()
+POLL_S = 0.5
 
 
 class Members:
@@ -49,6 +28,8 @@ class Members:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._active: dict[bytes, Member] = {}
+        self._held = MemberFile()
+        self._extra: Mapping[str, msgspec.Raw] = {}
         self._listeners: list[Callable[[], None]] = []
 
     @classmethod
@@ -78,12 +59,27 @@ class Members:
         """Every member that has a role."""
         return frozenset(key for key, member in self._active.items() if role in member.roles)
 
+    @property
+    def held(self) -> MemberFile:
+        """The list as it stands on the disk."""
+        return self._held
+
+    @property
+    def published(self) -> Published | None:
+        """The list as auth signed it last, with the certificates; nothing where none has been signed yet."""
+        return self._held.published
+
+    @property
+    def extra(self) -> Mapping[str, msgspec.Raw]:
+        """What auth sends along with the list, by name."""
+        return self._extra
+
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Be told of every change of the list."""
+        """Be told of every change of the list, and whenever auth has signed it anew."""
         self._listeners.append(listener)
 
     def refresh(self) -> bool:
-        """Read the file again if it has changed; says whether the list has.
+        """Read the file again if it has changed; says whether the list has, or its signature.
 
         A file that is gone admits nobody; one that cannot be understood leaves the list as it was and is logged, so
         that a slip of the pen does not stop the swarm.
@@ -97,11 +93,12 @@ class Members:
         except StartError as error:
             log.error("members_unreadable", reason=error.message)
             return False
-        before = self._active
+        before = self._active, self._held.published
         self._take(file)
-        if self._active == before:
+        if (self._active, self._held.published) == before:
             return False
-        log.info("members_changed", members=len(self._active))
+        if self._active != before[0]:
+            log.info("members_changed", members=len(self._active))
         for listener in self._listeners:
             listener()
         return True
@@ -121,24 +118,9 @@ class Members:
 
     def _take(self, file: MemberFile) -> None:
         self._active = {member.key: member for member in file.members if member.revoked is None}
-
-
-def read(folder: Path) -> MemberFile:
-    """The member file of a swarm folder, empty where there is none. Raises `StartError` if it makes no sense."""
-    path = folder / FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return MemberFile()
-    except OSError as error:
-        raise StartError(f"Cannot read {path}: {error.strerror}.") from error
-    try:
-        file = msgspec.json.decode(content, type=MemberFile)
-        for member in file.members:
-            parse_key(member.public_key)
-    except (msgspec.DecodeError, BadRequest) as error:
-        raise StartError(f"{path} cannot be understood: {error}") from error
-    return file
+        if file.published != self._held.published:
+            self._extra = file.signed.extra if file.signed else {}
+        self._held = file
 
 
 def parse_key(text: str) -> bytes:
@@ -152,28 +134,57 @@ def parse_key(text: str) -> bytes:
     return key
 
 
-def add(folder: Path, key: bytes, *, roles: Iterable[str], name: str, now: datetime) -> Member:
-    """Admit a key with these roles, or change what is known of it. Raises `BadRequest` for an unknown role."""
+def parse_name(text: str) -> str:
+    """What a member may be called. Raises `BadRequest`."""
+    name = text.strip()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise BadRequest(f"A member's name has up to {MAX_NAME} characters, all of them printable.", param="name")
+    return name
+
+
+def add(
+    folder: Path, key: bytes, *, roles: Iterable[str], name: str, now: datetime, auth: Identity | None = None
+) -> Member:
+    """Admit a key with these roles, or change what is known of it; `auth` signs it, where its identity is at hand.
+
+    Raises `BadRequest` for an unknown role, `Conflict` on a machine that follows an auth elsewhere.
+    """
     wanted = tuple(sorted(set(roles)))
     if unknown := [role for role in wanted if role not in ROLES]:
         raise BadRequest(f"No such role: {unknown[0]}. Roles are {', '.join(sorted(ROLES))}.", param="role")
-    member = Member(public_key=key.hex(), roles=wanted, name=name, since=now)
-    _change(folder, lambda old: (*(one for one in old if one.key != key), member))
+    member = Member(public_key=key.hex(), roles=wanted, name=parse_name(name), since=now)
+
+    def admitted(members: tuple[Member, ...]) -> tuple[Member, ...]:
+        known = next((one.invite for one in members if one.key == key), None)
+        new = msgspec.structs.replace(member, invite=known)
+        return (*(one for one in members if one.key != key), new)
+
+    change(folder, admitted, now=now, auth=auth)
     return member
 
 
-def revoke(folder: Path, key: bytes, *, now: datetime) -> Member:
-    """Stop admitting a key. Raises `NotFound` for a key that is no member."""
-    member = next((one for one in read(folder).members if one.key == key), None)
-    if member is None:
-        raise NotFound("No member has this key; `hyperinfer members list` shows all.")
-    revoked = msgspec.structs.replace(member, revoked=member.revoked or now)
-    _change(folder, lambda old: tuple(revoked if one.key == key else one for one in old))
-    return revoked
+def revoke(folder: Path, key: bytes, *, now: datetime, auth: Identity | None = None) -> Member:
+    """Stop admitting a key. Raises `NotFound` for a key that is no member, `Conflict` as `add` does."""
+    return _edit(folder, key, now=now, auth=auth, edit=lambda member: {"revoked": member.revoked or now})
 
 
-def _change(folder: Path, edit: Callable[[tuple[Member, ...]], tuple[Member, ...]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with FileLock(folder / ".members.lock", timeout=LOCK_TIMEOUT_S):
-        content = msgspec.json.encode(MemberFile(members=edit(read(folder).members)))
-        write_atomic(folder / FILE, msgspec.json.format(content, indent=2) + b"\n", mode=0o600)
+def rename(folder: Path, key: bytes, name: str, *, now: datetime, auth: Identity | None = None) -> Member:
+    """Call a member something else. Raises `BadRequest`, `NotFound`, `Conflict` as the others do."""
+    wanted = parse_name(name)
+    return _edit(folder, key, now=now, auth=auth, edit=lambda _: {"name": wanted})
+
+
+def _edit(
+    folder: Path, key: bytes, *, now: datetime, auth: Identity | None, edit: Callable[[Member], Mapping[str, Any]]
+) -> Member:
+    edited: list[Member] = []
+
+    def edits(members: tuple[Member, ...]) -> tuple[Member, ...]:
+        found = next((one for one in members if one.key == key), None)
+        if found is None:
+            raise NotFound("No member has this key; `hyperinfer members list` shows all.")
+        edited.append(msgspec.structs.replace(found, **edit(found)))
+        return tuple(edited[0] if one.key == key else one for one in members)
+
+    change(folder, edits, now=now, auth=auth)
+    return edited[0]

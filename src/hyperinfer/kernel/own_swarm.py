@@ -4,17 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from hyperinfer.errors import StartError
 from hyperinfer.kernel import identity as identities
 from hyperinfer.kernel import members as member_file
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.compose import Part
+from hyperinfer.kernel.membership import file
 from hyperinfer.kernel.paths import paths_of
 
 
 def prepare(parts: Sequence[Part], *, home: Path, now: datetime) -> bool:
     """Make the swarm if there is none, and admit these workers; says whether a swarm was made.
 
-    A member that was revoked stays so: its worker then runs, but nobody talks to it.
+    A member that was revoked stays so: its worker then runs, but nobody talks to it. Raises `StartError` on a machine
+    that has joined the swarm of another, for workers that auth there has not admitted.
     """
     made = False
     for part in parts:
@@ -23,6 +26,12 @@ def prepare(parts: Sequence[Part], *, home: Path, now: datetime) -> bool:
             swarms.create(paths.swarm)
             made = True
         key = identities.load_or_create(paths.identity).public_key
-        if all(member.key != key for member in member_file.read(paths.swarm).members):
-            member_file.add(paths.swarm, key, roles=(part.worker.name,), name=paths.name, now=now)
+        if any(member.key == key for member in file.read(paths.swarm).members):
+            continue
+        if swarms.follows(paths.swarm):
+            raise StartError(
+                f"This machine has joined another's swarm, which its {part.worker.name} worker is no member of. "
+                "`hyperinfer worker` runs the worker that joined; a further one joins by an invite of its own."
+            )
+        member_file.add(paths.swarm, key, roles=(part.worker.name,), name=paths.name, now=now)
     return made

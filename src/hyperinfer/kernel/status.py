@@ -15,7 +15,8 @@ from hyperinfer.kernel.worker import Context
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """One running worker. `state` is `running` or `draining`; `addresses` are URLs by name."""
+    """One running worker. `state` is `running` or `draining`; `addresses` are URLs by name, `bootstrap` the nodes of a
+    private DHT."""
 
     wtype: str
     name: str
@@ -25,6 +26,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     public_key: str
     started_at: datetime
     addresses: dict[str, str] = {}
+    bootstrap: tuple[str, ...] = ()
 
 
 class StatusFile:
@@ -48,6 +50,7 @@ class StatusFile:
                 public_key=context.identity.public_key.hex(),
                 started_at=context.clock.now(),
                 addresses=addresses,
+                bootstrap=context.settings.net.bootstrap or (),
             ),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -47,19 +47,31 @@ def no_reasons() -> Sequence[str]:
     return ()
 
 
+class Invited(Protocol):
+    """Keys that may connect although they are no member's, to do what an invite allows; they come and go."""
+
+    @property
+    def keys(self) -> frozenset[bytes]:
+        """These keys now."""
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Be told of every change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What a worker gives back once it runs.
 
     `announces` are the names it is found under; `open_to_all` lets any peer connect (the gateway alone), otherwise
-    members only. `not_ready` says in sentences why it cannot serve now. `addresses` are URLs that it serves, by name.
-    `on_drain` is called when draining begins, before running calls are waited for.
+    members only, and whom auth has `invited`. `not_ready` says in sentences why it cannot serve now. `addresses` are
+    URLs that it serves, by name. `on_drain` is called when draining begins, before running calls are waited for.
     """
 
     routes: Sequence[Route]
     announces: tuple[str, ...] = ()
     open_to_all: bool = False
     authenticate: Authenticate | None = None
+    invited: Invited | None = None
     not_ready: Callable[[], Sequence[str]] = no_reasons
     on_drain: Callable[[], None] = lambda: None
     addresses: dict[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ import pytest
 
 from hyperinfer.contracts.common import Health
 from hyperinfer.facilities.net.driver import install
-from hyperinfer.kernel import members
+from hyperinfer.kernel.membership import file
 from hyperinfer.kernel.status import Status
 from hyperinfer.testing.edge import served
 from hyperinfer.testing.gateway import FakeGateway, always
@@ -30,8 +30,9 @@ def swarm(command: Command, home: Path) -> Path:
 
 
 def test_a_swarm_is_made_once(command: Command, swarm: Path) -> None:
-    assert {path.name for path in swarm.iterdir()} == {"root.key", "swarm.key"}
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in swarm.iterdir())
+    secrets = {"root.key", "swarm.key"}
+    assert {path.name for path in swarm.iterdir()} >= {*secrets, "root.pub", "epoch.json", "members.json"}
+    assert all(stat.S_IMODE((swarm / name).stat().st_mode) == 0o600 for name in secrets)
     again = command("swarm", "init")
     assert again.code == 1
     assert "never replaced" in again.err
@@ -39,19 +40,23 @@ def test_a_swarm_is_made_once(command: Command, swarm: Path) -> None:
 
 def test_a_swarm_says_its_name_and_no_secret(command: Command, home: Path) -> None:
     made = json.loads(command("swarm", "init", "--json").out)
-    secrets = [path.read_bytes().hex() for path in (home / "data" / "swarm").iterdir()]
-    assert made["root_key"] not in secrets
+    secrets = [(home / "data" / "swarm" / name).read_bytes().hex() for name in ("root.key", "swarm.key")]
+    assert not {made["root_key"], made["auth_key"]} & set(secrets)
     assert made["folder"] == str(home / "data" / "swarm")
 
 
 def test_members_come_and_go(command: Command, swarm: Path) -> None:
-    assert "admits nobody" in command("members", "list").err
+    assert [one.roles for one in file.read(swarm).members] == [("auth",)]
     added = command("members", "add", KEY, "--role", "processor", "--name", "gpu")
     assert added.out == "gpu (abababababab) is a member as inference.\n"
-    assert command("members", "list").out.splitlines()[1].split()[:3] == ["abababababab", "gpu", "inference"]
-    assert json.loads(command("members", "list", "--json").out)[0]["public_key"] == KEY
-    assert command("members", "revoke", "gpu").code == 0
-    assert members.read(swarm).members[0].revoked is not None
+    assert command("members", "list").out.splitlines()[2].split()[:3] == ["abababababab", "gpu", "inference"]
+    assert json.loads(command("members", "--json").out)[1]["public_key"] == KEY
+    assert command("members", "rename", "gpu", "box").out == "gpu (abababababab) is now box (abababababab).\n"
+    assert command("members", "revoke", "box").code == 0
+    held = file.read(swarm)
+    assert held.members[1].revoked is not None
+    assert held.signed
+    assert held.signed.members == held.members  # auth's identity is at hand, so it is signed at once
 
 
 @pytest.mark.usefixtures("swarm")

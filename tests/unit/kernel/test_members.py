@@ -9,6 +9,7 @@ from hyperinfer.errors import BadRequest, Conflict, IdentityError, NotFound, Sta
 from hyperinfer.kernel import members as member_file
 from hyperinfer.kernel import swarm
 from hyperinfer.kernel.members import Members
+from hyperinfer.kernel.membership import file
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -62,7 +63,7 @@ def test_a_list_that_makes_no_sense_stops_a_start_but_not_a_worker(tmp_path: Pat
 def test_a_revoked_member_stays_in_the_list_with_the_date(tmp_path: Path) -> None:
     add(tmp_path, KEY, "gateway")
     assert member_file.revoke(tmp_path, KEY, now=NOW).revoked == NOW
-    assert [member.revoked for member in member_file.read(tmp_path).members] == [NOW]
+    assert [member.revoked for member in file.read(tmp_path).members] == [NOW]
     with pytest.raises(NotFound):
         member_file.revoke(tmp_path, OTHER, now=NOW)
 

@@ -12,6 +12,7 @@ from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.keys import Keys
+from hyperinfer.workers.auth.membership import membership_on
 from hyperinfer.workers.auth.meters import Meters
 from hyperinfer.workers.auth.methods import routes
 from hyperinfer.workers.auth.parts import parts_on
@@ -30,8 +31,16 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
         meters = Meters(context.registry)
         meters.show_waiting(lambda: parts.passwords.waiting)
         try:
-            async with background(_note_use(parts.keys, context.clock), name="last use of keys"):
-                yield Service(routes=routes(parts.service, parts.keys, meters), announces=("auth",))
+            async with (
+                background(_note_use(parts.keys, context.clock), name="last use of keys"),
+                membership_on(context) as membership,
+            ):
+                yield Service(
+                    routes=(*routes(parts.service, parts.keys, meters), *membership.routes()),
+                    announces=("auth",),
+                    invited=membership.invited,
+                    on_drain=membership.end_watches,
+                )
         finally:
             await _note(parts.keys)
 

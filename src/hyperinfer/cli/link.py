@@ -1,0 +1,38 @@
+"""`hyperinfer link`: what somebody outside needs in order to reach this swarm's gateways."""
+
+import click
+
+from hyperinfer.cli import options
+from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.places import known_swarm
+
+
+@click.command("link")
+@options.as_json
+def command(as_json: bool) -> None:
+    """Print the links by which clients reach this swarm from anywhere.
+
+    A gateway's own link names that one gateway. The swarm's link finds any gateway of the swarm, which then proves that it
+    is one. Neither lets anybody in: that takes an account.
+    """
+    from hyperinfer.kernel import swarm
+    from hyperinfer.kernel.membership import file
+    from hyperinfer.protocol.links import GatewayLink, SwarmLink
+
+    folder = known_swarm()
+    root_key = swarm.root_public_key(folder)
+    whole = str(SwarmLink(swarm.load(folder).key, root_key)) if root_key else None
+    gateways = [
+        (one.name, str(GatewayLink(one.key)))
+        for one in file.read(folder).members
+        if one.revoked is None and "gateway" in one.roles
+    ]
+    if as_json:
+        show_json({"swarm": whole, "gateways": [{"name": name, "link": link} for name, link in gateways]})
+        return
+    if whole:
+        say(whole)
+    for _, link in gateways:
+        say(link)
+    if not gateways:
+        note("The swarm has no gateway yet.")
