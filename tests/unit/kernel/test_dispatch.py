@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hyperinfer.contracts import auth, common, gateway, inference
+from hyperinfer.contracts import audit, auth, common, directory, gateway, inference, membership, people, usage
+from hyperinfer.contracts.acting import at_auth
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import ADMIN, PUBLIC, USER, Meta, Method, Wire, members
 from hyperinfer.errors import (
@@ -56,9 +57,11 @@ async def echo(request: Say, call: Call) -> Say:
 
 
 async def authenticate(meta: Meta, caller: bytes) -> Principal:
-    if meta.key not in ("user", "admin"):
+    role, _, scope = (meta.key or "").partition(":")
+    if role not in ("user", "admin"):
         raise Unauthenticated("No such key.")
-    return Principal(user_id="1", username=meta.key, email="", role=meta.key)
+    scopes = (scope,) if scope else None
+    return Principal(user_id="1", username=role, email="", role=role, scopes=scopes)
 
 
 class Server:
@@ -98,16 +101,23 @@ async def refusal(work: Any) -> HyperinferError:
     return caught.value
 
 
-ALL = [
-    pytest.param(contract, method, id=f"{contract.__name__.rpartition('.')[2]}.{method.name}")
-    for contract in (auth, common, gateway, inference)
-    for method in contract.METHODS
+PASSED_ON = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
+CONTRACTS: dict[str, tuple[Method[Any, Any], ...]] = {
+    "common": common.METHODS,
+    "gateway": (*gateway.METHODS, *PASSED_ON, people.RESET_PASSWORD, usage.GET_QUOTA),
+    "auth": (*auth.METHODS, *directory.METHODS, usage.RECORD_USAGE, *map(at_auth, PASSED_ON)),
+    "membership": membership.METHODS,
+    "inference": inference.METHODS,
+}
+ALL = [pytest.param(method, id=f"{where}.{method.name}") for where, methods in CONTRACTS.items() for method in methods]
+OF_PEOPLE = [
+    pytest.param(method, id=method.name) for method in CONTRACTS["gateway"] if method.access.kind in ("user", "admin")
 ]
 
 
-@pytest.mark.parametrize(("contract", "method"), ALL)
+@pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("role", [None, *sorted(ROLES)])
-async def test_every_method_and_role(tmp_path: Path, contract: Any, method: Method[Any, Any], role: str | None) -> None:
+async def test_every_method_and_role(tmp_path: Path, method: Method[Any, Any], role: str | None) -> None:
     """A call gets as far as its handler only where the contract says so."""
     reached: list[Call] = []
 
@@ -126,6 +136,7 @@ async def test_every_method_and_role(tmp_path: Path, contract: Any, method: Meth
                 "user": credential is not None,
                 "admin": credential == "admin",
                 "members": role in method.access.roles,
+                "invited": False,  # nobody here has been invited
             }[method.access.kind]
             # A request that lacks required fields is refused by its form, after access and before the handler.
             complete = _is_complete(method)
@@ -139,6 +150,25 @@ def _is_complete(method: Method[Any, Any]) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+@pytest.mark.parametrize("method", OF_PEOPLE)
+async def test_every_method_and_scope(tmp_path: Path, method: Method[Any, Any]) -> None:
+    """An API key gets as far as the handler only with the scope that the contract names; none has that of a session."""
+    reached: list[Call] = []
+
+    async def handler(request: Any, call: Call) -> Any:
+        reached.append(call)
+        raise BadRequest("reached")
+
+    async with serving(tmp_path, Route(method, handler)) as server:
+        for scope in people.SCOPES:
+            request = msgspec.json.encode({"data": {}, "meta": {"key": f"admin:{scope}"}})
+            reply = await server.link.request(method.name, request, timeout_s=5)
+            allowed = scope == method.access.scope
+            assert bool(reached) == (allowed and _is_complete(method))
+            assert allowed or b"FORBIDDEN" in reply
+            reached.clear()
 
 
 async def test_a_member_of_another_role_is_refused_by_name(tmp_path: Path) -> None:
