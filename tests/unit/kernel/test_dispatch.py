@@ -105,7 +105,7 @@ PASSED_ON = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
 CONTRACTS: dict[str, tuple[Method[Any, Any], ...]] = {
     "common": common.METHODS,
     "gateway": (*gateway.METHODS, *PASSED_ON, people.RESET_PASSWORD, usage.GET_QUOTA),
-    "auth": (*auth.METHODS, *directory.METHODS, usage.RECORD_USAGE, *map(at_auth, PASSED_ON)),
+    "auth": (*auth.METHODS, *directory.METHODS, usage.RECORD_USAGE, *(at_auth(one) for one in PASSED_ON)),
     "membership": membership.METHODS,
     "inference": inference.METHODS,
 }
