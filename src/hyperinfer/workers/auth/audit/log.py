@@ -13,7 +13,7 @@ from hyperinfer.workers.auth.audit.reading import Readable
 from hyperinfer.workers.auth.models import AuditLogRow, AuditSubject, User
 from hyperinfer.workers.auth.shown import text_of
 
-ACTION = re.compile(r"[a-z0-9_.]{1,50}\*?|\*")
+ACTION = re.compile(r"[a-z][a-z0-9_.]{0,49}\*?|\*")
 CURSOR = re.compile(r"[0-9]{1,18}")
 NOBODY = AuditRows()
 
@@ -44,7 +44,7 @@ class AuditLog:
             page = rows[: query.limit]
             named = select(AuditSubject.subject, User.username).join(User, User.id == AuditSubject.user_id)
             found = await session.execute(named.where(AuditSubject.subject.in_(_subjects(page))))
-            names = dict(found.tuples().all())
+            names = {row.subject: row.username for row in found}
         return AuditRows(
             rows=tuple(_shown(row, names) for row in page),
             next=str(page[-1].seq) if len(rows) > query.limit else None,
