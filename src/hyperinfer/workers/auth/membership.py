@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from hyperinfer.contracts.audit import Outcome
 from hyperinfer.contracts.membership import JOIN, WATCH_MEMBERS, Join, Newest, Published
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import Forbidden, StartError, Unavailable, Untrusted
@@ -31,7 +32,7 @@ ROLE = "auth"
 
 Extra = Callable[[], Awaitable[Mapping[str, Any]]]
 """Gives what is to go to every member along with the list, by name: anything that JSON can hold."""
-Note = Callable[[str, str, Mapping[str, str]], Awaitable[None]]
+Note = Callable[[str, Outcome, Mapping[str, str]], Awaitable[None]]
 """Writes down what was done, how it ended, and details that are no secret."""
 
 
@@ -40,7 +41,7 @@ async def nothing_extra() -> Mapping[str, Any]:
     return {}
 
 
-async def note_nowhere(action: str, outcome: str, details: Mapping[str, str]) -> None:
+async def note_nowhere(action: str, outcome: Outcome, details: Mapping[str, str]) -> None:
     """Nobody keeps a log of it."""
 
 
@@ -163,7 +164,7 @@ class Membership:
         self._members.refresh()
         self._take()
 
-    async def _noted(self, action: str, outcome: str, details: Mapping[str, str]) -> None:
+    async def _noted(self, action: str, outcome: Outcome, details: Mapping[str, str]) -> None:
         try:
             await self._note(action, outcome, details)
         except Unavailable as error:
