@@ -56,4 +56,4 @@ def begin(marks: Iterable[Mark]) -> Begin:
 
 def is_void(head: AuditHead, marks: Iterable[Mark]) -> bool:
     """Whether a head was published before a mark that goes back behind it."""
-    return any(head.at <= mark.at and head.seq > mark.seq for mark in marks)
+    return any(head.at < mark.at and head.seq > mark.seq for mark in marks)
