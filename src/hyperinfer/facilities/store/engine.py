@@ -1,24 +1,18 @@
-"""Open a database: SQLite in a file by default."""
+"""Open a database: SQLite in a file by default, PostgreSQL where its URL is given."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hyperinfer.errors import ConfigError, StartError
+from hyperinfer.errors import ConfigError
+from hyperinfer.facilities.store import postgres, sqlite
 
-BUSY_TIMEOUT_S = 5.0
-"""How long a connection waits for the lock of another process."""
-POOL_SIZE = 5
-DRIVERS = {"sqlite": "sqlite+aiosqlite"}
-WRITES = "hyperinfer_writes"
-"""Execution option of connections whose transactions write."""
+DRIVERS = {"sqlite": sqlite.DRIVER, "postgresql": postgres.DRIVER, "postgres": postgres.DRIVER}
+EXAMPLES = "sqlite:////var/lib/auth.sqlite or postgresql://user:password@host/database"
 
 
 def url_of(configured: str | None, *, default: Path) -> URL:
@@ -28,61 +22,63 @@ def url_of(configured: str | None, *, default: Path) -> URL:
     """
     if not configured:
         return URL.create(DRIVERS["sqlite"], database=str(default))
+    return _understood(configured, "database_url")
+
+
+def replica_url_of(configured: str | None) -> URL | None:
+    """The URL of a read replica; nothing where none is configured. Raises `ConfigError` for what cannot be one."""
+    if not configured:
+        return None
+    url = _understood(configured, "database_read_url")
+    if url.drivername != postgres.DRIVER:
+        raise ConfigError("database_read_url names no PostgreSQL; nothing else has replicas.")
+    return url
+
+
+def _understood(configured: str, name: str) -> URL:
     try:
         url = make_url(configured)
-    except ArgumentError as error:
-        raise ConfigError("database_url is not a database URL, such as sqlite:////var/lib/auth.sqlite.") from error
+    except (ArgumentError, ValueError):
+        # Without the cause, which may quote a part of the password.
+        raise ConfigError(
+            f"{name} is not a database URL, such as {EXAMPLES}. In a password, @ is written %40, : is %3A and / is %2F."
+        ) from None
     kind = url.get_backend_name()
     if kind not in DRIVERS:
-        raise ConfigError(f"database_url names {kind}; supported are: {', '.join(DRIVERS)}.")
+        raise ConfigError(f"{name} names {kind}; supported are SQLite and PostgreSQL, such as {EXAMPLES}.")
     if kind == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ConfigError("database_url names SQLite without a file; what is kept in memory alone would be lost.")
+        raise ConfigError(f"{name} names SQLite without a file; what is kept in memory alone would be lost.")
+    if kind != "sqlite" and not url.database:
+        raise ConfigError(f"{name} names a server without a database on it: postgresql://user:password@host/database.")
     return url.set(drivername=DRIVERS[kind])
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite database; nothing for another kind."""
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 @asynccontextmanager
 async def opened(url: URL) -> AsyncIterator[AsyncEngine]:
-    """An engine for the length of the block. Raises `StartError` where the file of the database cannot be made."""
-    engine = create_async_engine(url, pool_size=POOL_SIZE, max_overflow=0, pool_timeout=BUSY_TIMEOUT_S)
-    if engine.dialect.name == "sqlite":
-        _make_file(Path(str(url.database)))
-        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    """An engine for the length of the block. Raises `StartError` where the file of a SQLite database cannot be made."""
+    engine = sqlite.sqlite_engine(url) if file_of(url) else postgres.postgres_engine(url)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
+def is_sqlite(engine: AsyncEngine) -> bool:
+    """Whether the database is SQLite."""
+    return bool(engine.dialect.name == "sqlite")
+
+
+def reading(engine: AsyncEngine) -> AsyncEngine:
+    """The same engine for transactions that read, all of one view."""
+    return engine if is_sqlite(engine) else engine.execution_options(**postgres.READS)
+
+
 def writing(engine: AsyncEngine) -> AsyncEngine:
     """The same engine for transactions that write."""
-    return engine.execution_options(**{WRITES: True})
-
-
-def _make_file(path: Path) -> None:
-    """SQLite makes its further files with the rights of the first, which are the owner's alone."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise StartError(f"The database {path} cannot be opened: {error.strerror}.") from error
-
-
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    """Write-ahead log, so that readers never wait; full sync, so that what is acknowledged survives a power cut."""
-    connection.isolation_level = None  # transactions begin where we say, below, not where Python's module guesses
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Who will write takes the lock at once: one who reads first and is overtaken could only fail
-    (https://www.sqlite.org/lang_transaction.html)."""
-    kind = "IMMEDIATE" if connection.get_execution_options().get(WRITES) else "DEFERRED"
-    connection.exec_driver_sql(f"BEGIN {kind}")
+    options = {sqlite.WRITES: True} if is_sqlite(engine) else postgres.WRITES
+    return engine.execution_options(**options)

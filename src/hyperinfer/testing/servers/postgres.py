@@ -38,11 +38,15 @@ def _folders() -> list[Path]:
 
 
 class PostgresServer:
-    """A running cluster, reached by password over loopback alone. Its files are gone with it."""
+    """A running cluster, reached by password over loopback alone. Its files are gone with it.
+
+    A change of `settings` holds from the next start.
+    """
 
     def __init__(self, folder: Path, *, port: int) -> None:
         self.port = port
         self.password = secrets.token_hex(16)
+        self.settings = dict(SETTINGS)
         self._folder = folder
         self._account = _somebody() if os.name == "posix" and os.geteuid() == 0 else None
         self._numbers = count(1)
@@ -73,7 +77,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, or start it again on the same port."""
         self._process = ServerProcess(
-            (_existing("postgres"), "-D", self._data, "-k", self._folder, "-p", str(self.port), *_set(SETTINGS)),
+            (_existing("postgres"), "-D", self._data, "-k", self._folder, "-p", str(self.port), *_set(self.settings)),
             ready=READY,
             last=signal.SIGQUIT,  # takes its own children along
             account=self._account,
@@ -90,6 +94,16 @@ class PostgresServer:
         if self._process:
             self._process.stop(signal.SIGQUIT)
             self._process = None
+
+    def freeze(self) -> None:
+        """Let it answer nobody, with every connection open, until `thaw`."""
+        if self._process:
+            self._process.freeze()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process:
+            self._process.thaw()
 
     def restart(self) -> None:
         """Cut everybody off and come back."""
@@ -128,16 +142,23 @@ class PostgresServer:
 
     # --- its files ------------------------------------------------------------------------------------------
 
+    def keep(self, name: str, content: bytes) -> Path:
+        """Put a file where the server, and nobody else, can read it."""
+        path = self._folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        if self._account:
+            os.chown(path, *self._account)
+        return path
+
     @property
     def _data(self) -> Path:
         return self._folder / "data"
 
     def _make(self) -> None:
-        password = self._folder / "password"
-        password.write_text(self.password)
         if self._account:
-            for path in (self._folder, password):
-                os.chown(path, *self._account)
+            os.chown(self._folder, *self._account)
+        password = self.keep("password", self.password.encode())
         self._run(
             *(_existing("initdb"), "-D", self._data, f"--username={ROOT}", f"--pwfile={password}"),
             # Sorted as by people, not by bytes as SQLite does: what depends on the one or the other is found out.

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import psutil
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
 PR_SET_PDEATHSIG = 1
@@ -91,12 +93,18 @@ class ServerProcess:
         self._process.wait(STOP_TIMEOUT_S)
 
     def freeze(self) -> None:
-        """SIGSTOP: connections stay, and nothing answers."""
-        self._process.send_signal(signal.SIGSTOP)
+        """SIGSTOP to it and all its children: connections stay, and nothing answers."""
+        for process in self._family():
+            process.suspend()
 
     def thaw(self) -> None:
         """SIGCONT."""
-        self._process.send_signal(signal.SIGCONT)
+        for process in self._family():
+            process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        process = psutil.Process(self._process.pid)
+        return [process, *process.children(recursive=True)]
 
     def _read(self, ready: str) -> None:
         assert self._process.stdout is not None
