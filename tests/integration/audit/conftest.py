@@ -90,7 +90,7 @@ class Books:
     async def verify(self, heads_given: Sequence[AuditHead] = ()) -> Verdict:
         """What `hyperinfer audit verify` would say."""
         known = marks.read(self.data)
-        published = heads.standing(heads.read(self.data), known)
+        published = heads.standing(heads.read(self.data).heads, known)
         return await verify(
             self.database, read_key(self.data), heads=[*published, *heads_given], begin=marks.begin(known)
         )

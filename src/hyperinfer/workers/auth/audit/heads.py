@@ -62,10 +62,10 @@ def read(data: Path) -> Published:
     return Published(tuple(head for head in heads if head), heads.count(None))
 
 
-def standing(published: Published, marks: Iterable[Mark]) -> tuple[AuditHead, ...]:
+def standing(heads: Iterable[AuditHead], marks: Iterable[Mark]) -> tuple[AuditHead, ...]:
     """The heads that still hold: an operator who has restored the database or begun the log anew has said which do not."""
     known = tuple(marks)
-    return tuple(head for head in published.heads if not is_void(head, known))
+    return tuple(head for head in heads if not is_void(head, known))
 
 
 def append(data: Path, head: AuditHead) -> None:

@@ -80,7 +80,7 @@ class AuditKeeper:
             log.error("audit_head_not_published", reason=str(error.strerror))
 
     def _standing(self) -> AuditHead | None:
-        standing = heads.standing(heads.read(self._data), marks.read(self._data))
+        standing = heads.standing(heads.read(self._data).heads, marks.read(self._data))
         return standing[-1] if standing else None
 
 

@@ -1,13 +1,14 @@
 """Looking things up in the audit log."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from sqlalchemy import Select, select
 
 from hyperinfer.contracts.audit import AuditQuery, AuditRow, AuditRows
-from hyperinfer.errors import BadRequest
+from hyperinfer.errors import BadRequest, NotFound
 from hyperinfer.workers.auth.audit.entries import details_in, is_id
 from hyperinfer.workers.auth.audit.reading import Readable
 from hyperinfer.workers.auth.models import AuditLogRow, AuditSubject, User
@@ -49,6 +50,29 @@ class AuditLog:
             rows=tuple(_shown(row, names) for row in page),
             next=str(page[-1].seq) if len(rows) > query.limit else None,
         )
+
+    async def rows(self, query: AuditQuery) -> AsyncIterator[AuditRow]:
+        """Every row that a query asks for, read page by page of its `limit`."""
+        while True:
+            page = await self.page(query)
+            for row in page.rows:
+                yield row
+            if page.next is None:
+                return
+            query = msgspec.structs.replace(query, cursor=page.next)
+
+    async def account_named(self, name: str) -> str:
+        """The id of the account with this username, e-mail or id. Raises `NotFound`."""
+        wanted = select(User.id)
+        if is_id(name):
+            wanted = wanted.where(User.id == name)
+        else:
+            wanted = wanted.where((User.email if "@" in name else User.username) == name.lower())
+        async with self._database.read() as session:
+            found = await session.scalar(wanted)
+        if found is None:
+            raise NotFound("No account has this name, e-mail or id. Of one that is gone the log holds no name.")
+        return found
 
 
 def _filtered(query: AuditQuery) -> Select[AuditLogRow]:
