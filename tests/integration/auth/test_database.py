@@ -1,4 +1,4 @@
-"""The database: migrations that match the models, what was acknowledged, and what happens when it cannot be used."""
+"""The database under auth: made once, true to what was acknowledged, and away for a while."""
 
 import asyncio
 import os
@@ -7,70 +7,16 @@ import sqlite3
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, event, inspect, text
 
 from hyperinfer.contracts.auth import Login
-from hyperinfer.errors import StartError, Unavailable
+from hyperinfer.errors import Unavailable
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.facilities.store import migrate, opened, url_of
-from hyperinfer.facilities.store.engine import writing
 from hyperinfer.workers.auth.config import AuthSettings
-from hyperinfer.workers.auth.models import Base
 from hyperinfer.workers.auth.parts import parts_on
-from hyperinfer.workers.auth.store import MIGRATIONS
 
 from .conftest import PASSWORD, Office
-
-
-async def test_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Base.metadata))
-
-    async with opened(url_of(None, default=tmp_path / "a.sqlite")) as engine:
-        await migrate(engine, MIGRATIONS)
-        await migrate(engine, MIGRATIONS)
-        async with engine.connect() as connection:
-            assert await connection.run_sync(differences) == []
-            tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-    assert set(tables) == {"alembic_version", "users", "api_keys", "signing_keys"}
-
-
-async def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    async with opened(url_of(None, default=tmp_path / "a.sqlite")) as engine:
-        await migrate(engine, MIGRATIONS)
-        async with engine.begin() as connection:
-            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(StartError, match="newer version"):
-            await migrate(engine, MIGRATIONS)
-
-
-async def test_a_migration_waits_for_the_one_under_way_before_it_looks(tmp_path: Path) -> None:
-    url = url_of(None, default=tmp_path / "a.sqlite")
-    async with opened(url) as first, opened(url) as second:
-        statements: list[str] = []
-        began = asyncio.Event()
-
-        def note(connection: Any, cursor: Any, statement: str, *_: object) -> None:
-            statements.append(statement)
-            began.set()
-
-        event.listen(second.sync_engine, "before_cursor_execute", note)
-        async with writing(first).begin() as connection:
-            await connection.execute(text("CREATE TABLE held (a)"))
-            later = asyncio.create_task(migrate(second, MIGRATIONS))
-            await began.wait()
-            for _ in range(20):
-                await connection.execute(text("SELECT 1"))
-            assert statements == ["BEGIN IMMEDIATE"]
-        await later
-        assert len(statements) > 1
-
 
 MIGRATES = """
 import asyncio, sys
@@ -80,7 +26,7 @@ from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.parts import parts_on
 
 async def main():
-    async with parts_on(Path(sys.argv[1]), AuthSettings(), SystemClock()) as parts:
+    async with parts_on(Path(sys.argv[1]), AuthSettings(database_url=sys.argv[2]), SystemClock()) as parts:
         print(parts.service.jwks().keys[0]["kid"])
 
 print("ready", flush=True)
@@ -89,9 +35,13 @@ asyncio.run(main())
 """
 
 
-async def test_processes_that_start_at_once_make_one_database_and_one_signing_key(tmp_path: Path) -> None:
+async def test_processes_that_start_at_once_make_one_database_and_one_signing_key(
+    tmp_path: Path, database_url: str
+) -> None:
     children = [
-        await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATES, str(tmp_path), stdin=PIPE, stdout=PIPE)
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", MIGRATES, str(tmp_path), database_url), stdin=PIPE, stdout=PIPE
+        )
         for _ in range(3)
     ]
     for child in children:
@@ -111,18 +61,18 @@ from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.parts import parts_on
 
 async def main():
-    async with parts_on(Path(sys.argv[1]), AuthSettings(), SystemClock()) as parts:
+    async with parts_on(Path(sys.argv[1]), AuthSettings(database_url=sys.argv[2]), SystemClock()) as parts:
         for number in range(1000):
-            made = await parts.service.register(Register(email=f"p{number}@example.org", password=sys.argv[2]))
+            made = await parts.service.register(Register(email=f"p{number}@example.org", password=sys.argv[3]))
             print(made.account.email, made.key.key, flush=True)
 
 asyncio.run(main())
 """
 
 
-async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, database_url: str) -> None:
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", REGISTERS, str(tmp_path), PASSWORD), stdin=DEVNULL, stdout=PIPE
+        *(sys.executable, "-c", REGISTERS, str(tmp_path), database_url, PASSWORD), stdin=DEVNULL, stdout=PIPE
     )
     assert child.stdout is not None
     lines = [(await child.stdout.readline()).decode() for _ in range(20)]
@@ -130,7 +80,7 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     lines += [line.decode() async for line in child.stdout]
     assert await child.wait() == -signal.SIGKILL
     acknowledged = [line.split() for line in lines if line.endswith("\n")]
-    async with parts_on(tmp_path, AuthSettings(), SystemClock()) as parts:
+    async with parts_on(tmp_path, AuthSettings(database_url=database_url), SystemClock()) as parts:
         for email, key in acknowledged:
             assert (await parts.keys.validate(key)).principal.email == email
         session = await parts.service.login(Login(email=acknowledged[-1][0], password=PASSWORD))
