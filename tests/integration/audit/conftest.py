@@ -108,9 +108,15 @@ class Books:
 
 
 @pytest.fixture
-async def books(database_url: str, tmp_path: Path) -> AsyncIterator[Books]:
-    data = tmp_path / "auth"
-    data.mkdir()
+def data(tmp_path: Path) -> Path:
+    """Auth's data folder."""
+    folder = tmp_path / "auth"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+async def books(database_url: str, tmp_path: Path, data: Path) -> AsyncIterator[Books]:
     clock = ManualClock()
     async with opened(url_of(database_url, default=tmp_path / "unused")) as engine:
         await migrate(engine, MIGRATIONS)
