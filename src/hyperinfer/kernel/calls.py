@@ -16,8 +16,9 @@ Send = Callable[[Sequence[bytes]], Awaitable[None]]
 class Call:
     """Everything about one call but its request.
 
-    `caller` is the peer's public key, `roles` are its roles in the swarm (none for a stranger), `deadline` is on the
-    clock's monotonic scale. `send` is there when the caller asked for a stream; cancellation reaches the handler as
+    `caller` is the peer's public key, `roles` are its roles in the swarm (none for a stranger), `remote` the host that
+    it calls from (what our own HTTP server saw, for calls from inside), `deadline` is on the clock's monotonic scale.
+    `send` is there when the caller asked for a stream; cancellation reaches the handler as
     `asyncio.CancelledError`.
     """
 
@@ -27,6 +28,7 @@ class Call:
     deadline: float
     who: Principal | None = None
     send: Send | None = None
+    remote: str = ""
 
     @property
     def principal(self) -> Principal:
@@ -44,8 +46,8 @@ class Call:
 
 
 Handler = Callable[[Any, Call], Awaitable[Any]]
-Authenticate = Callable[[Meta, bytes], Awaitable[Principal]]
-"""Tells whose credential `meta.key` is; the second argument is the key of the peer that calls. Raises `Unauthenticated`, or `Unavailable` if it cannot tell now."""
+Authenticate = Callable[[Call], Awaitable[Principal]]
+"""Tells whose credential a call's `meta.key` is. Raises `Unauthenticated`, or `Unavailable` if it cannot tell now."""
 
 
 @dataclass(frozen=True, slots=True)

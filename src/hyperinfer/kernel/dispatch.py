@@ -33,7 +33,8 @@ log = structlog.get_logger(__name__)
 MAX_DEADLINE_S = 3600.0
 """A call without a deadline gets this one."""
 MAX_IN_FLIGHT = 4096
-STRANGER_IN_FLIGHT = 64
+STRANGER_IN_FLIGHT = 256
+"""Calls of those who are no members that may be under way from one host: behind one address may be a whole office."""
 STRANGER_BYTES = 64 * 1024
 """Largest call that a stranger may make without a valid credential."""
 
@@ -57,7 +58,7 @@ class Dispatcher:
         self._authenticate: Authenticate | None = None
         self._invited: Callable[[], frozenset[bytes]] = frozenset
         self._in_flight = 0
-        self._strangers: dict[bytes, int] = {}
+        self._strangers: dict[str, int] = {}
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -113,8 +114,9 @@ class Dispatcher:
     ) -> Any:
         """Answer a call that needs no decoding; raises what the handler raises, and every refusal, as errors."""
         route = self._route(method.name)
-        with self._counted(caller):
-            call = await self._admit(route.method, caller, meta, min(timeout_s, _remaining_s(meta)), 0)
+        with self._counted(caller, meta.remote or "here"):
+            remote = meta.remote or "here"
+            call = await self._admit(route.method, caller, meta, min(timeout_s, _remaining_s(meta)), 0, remote)
             return await self._run(route, request, replace(call, send=send) if send else call)
 
     # --- from peers: the Inbound side of the net port -----------------------------------------------------
@@ -141,12 +143,13 @@ class Dispatcher:
 
     async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
         route = self._route(method)
-        with self._counted(link.remote_key):
+        with self._counted(link.remote_key, _host(link)):
             if payload in NOTHING:
                 payload = b"{}"
             envelope = _decode(_envelope, payload, method)
             size = len(payload)
-            call = await self._admit(route.method, link.remote_key, envelope.meta, _remaining_s(envelope.meta), size)
+            remaining_s, remote = _remaining_s(envelope.meta), _host(link)
+            call = await self._admit(route.method, link.remote_key, envelope.meta, remaining_s, size, remote)
             data = payload if envelope.data is msgspec.UNSET else envelope.data
             request = _decode(self._decoders[method], data, method)
             async with self._streams.open(link, method, envelope) as sink:
@@ -162,23 +165,24 @@ class Dispatcher:
             raise UnknownMethod(f"There is no method {method[:64]!r} here.")
         return route
 
-    def _counted(self, caller: bytes) -> "_Counted":
+    def _counted(self, caller: bytes, host: str) -> "_Counted":
         if self._draining:
             raise Draining("This worker is stopping; ask another.", retry_after_s=1)
         if self._in_flight >= MAX_IN_FLIGHT:
             raise Overloaded("Too many calls are in flight here; try again shortly.", retry_after_s=1)
         stranger = caller != self._own_key and not self._members.roles(caller)
-        if stranger and self._strangers.get(caller, 0) >= STRANGER_IN_FLIGHT:
+        if stranger and self._strangers.get(host, 0) >= STRANGER_IN_FLIGHT:
             raise Overloaded("Too many calls of yours are in flight here; try again shortly.", retry_after_s=1)
-        return _Counted(self, caller, stranger)
+        return _Counted(self, host, stranger)
 
     async def _admit(
-        self, method: Method[Any, Any], caller: bytes, meta: Meta, remaining_s: float, size_bytes: int
+        self, method: Method[Any, Any], caller: bytes, meta: Meta, remaining_s: float, size_bytes: int, remote: str
     ) -> Call:
         if remaining_s <= 0:
             raise DeadlineExceeded("The time allowed for this call had passed when it arrived.")
         roles = self._members.roles(caller)
-        call = Call(caller=caller, roles=roles, meta=meta, deadline=self._clock.monotonic() + remaining_s)
+        deadline = self._clock.monotonic() + remaining_s
+        call = Call(caller=caller, roles=roles, meta=meta, deadline=deadline, remote=remote)
         access = method.access
         if access.kind == "invited" or (not roles and caller in self._invited()):
             return self._admit_invited(method, call, size_bytes)
@@ -194,7 +198,7 @@ class Dispatcher:
             raise Forbidden(f"{method.name} cannot be called here.")
         if not meta.key:
             raise Unauthenticated("This needs a session token or an API key.")
-        principal = await self._authenticate(meta, caller)
+        principal = await self._authenticate(call)
         if access.kind != "user" and principal.role != "admin":
             raise Forbidden(f"{method.name} is for administrators.")
         if principal.scopes is not None and access.scope not in principal.scopes:
@@ -224,11 +228,11 @@ class Dispatcher:
 class _Counted:
     """Counts one call in and out."""
 
-    __slots__ = ("_caller", "_dispatcher", "_stranger")
+    __slots__ = ("_dispatcher", "_host", "_stranger")
 
-    def __init__(self, dispatcher: Dispatcher, caller: bytes, stranger: bool) -> None:
+    def __init__(self, dispatcher: Dispatcher, host: str, stranger: bool) -> None:
         self._dispatcher = dispatcher
-        self._caller = caller
+        self._host = host
         self._stranger = stranger
 
     def __enter__(self) -> None:
@@ -236,7 +240,7 @@ class _Counted:
         owner._in_flight += 1
         owner._idle.clear()
         if self._stranger:
-            owner._strangers[self._caller] = owner._strangers.get(self._caller, 0) + 1
+            owner._strangers[self._host] = owner._strangers.get(self._host, 0) + 1
 
     def __exit__(self, *_: object) -> None:
         owner = self._dispatcher
@@ -244,9 +248,14 @@ class _Counted:
         if not owner._in_flight:
             owner._idle.set()
         if self._stranger:
-            left = owner._strangers.pop(self._caller) - 1
+            left = owner._strangers.pop(self._host) - 1
             if left:
-                owner._strangers[self._caller] = left
+                owner._strangers[self._host] = left
+
+
+def _host(link: Link) -> str:
+    """Where a peer calls from: its host, or where that is not known, itself. Its own word is not taken for it."""
+    return link.remote_host or f"peer {link.remote_key.hex()[:16]}"
 
 
 def _out_of_scope(scope: str) -> str:

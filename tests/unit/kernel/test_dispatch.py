@@ -56,8 +56,8 @@ async def echo(request: Say, call: Call) -> Say:
     return request
 
 
-async def authenticate(meta: Meta, caller: bytes) -> Principal:
-    role, _, scope = (meta.key or "").partition(":")
+async def authenticate(call: Call) -> Principal:
+    role, _, scope = (call.meta.key or "").partition(":")
     if role not in ("user", "admin"):
         raise Unauthenticated("No such key.")
     scopes = (scope,) if scope else None

@@ -43,6 +43,10 @@ class Link(Protocol):
         """The peer's public key, proven by the handshake (32 bytes)."""
 
     @property
+    def remote_host(self) -> str:
+        """The address that the peer connected from; empty where we connected, and inside a process."""
+
+    @property
     def closed(self) -> bool:
         """Whether the connection has ended."""
 

@@ -132,10 +132,11 @@ class HyperswarmEndpoint:
     def _announce(self, topic: bytes) -> None:
         self._announcing[topic] = asyncio.create_task(self._keep_announcing(topic), name="announce")
 
-    def opened(self, handle: int, public_key: bytes) -> None:
+    def opened(self, handle: int, public_key: bytes, *, host: str) -> None:
         """The driver has accepted a connection for us."""
         if self._inbound is not None:
-            DriverLink(self._net.running(), self._net.links, handle, public_key, self._inbound).opened()
+            links = self._net.links
+            DriverLink(self._net.running(), links, handle, public_key, self._inbound, remote_host=host).opened()
 
     async def _listen(self, driver: DriverProcess) -> Any:
         return await driver.command_json(Op.LISTEN, self.handle, {"methods": self._methods, **self._admitted()})
@@ -145,6 +146,7 @@ class HyperswarmEndpoint:
             "everyone": self._admission.everyone,
             "keys": [key.hex() for key in self._admission.keys],
             "maxStrangers": self._net.settings.max_stranger_connections,
+            "maxStrangersPerHost": self._net.settings.max_stranger_connections_per_host,
         }
 
     async def _tell(self, act: Callable[[DriverProcess], Any]) -> None:

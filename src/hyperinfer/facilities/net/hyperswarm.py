@@ -145,7 +145,7 @@ class HyperswarmNet:
         if op == Op.LINK_OPENED:
             endpoint = self._endpoints.get(call_id)
             if endpoint is not None:
-                endpoint.opened(handle, payload)
+                endpoint.opened(handle, payload, host=name)
         elif op == Op.STATUS:
             self._online = name == "online"
             self._reason = "" if self._online else "no node of the DHT answers"

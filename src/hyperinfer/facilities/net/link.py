@@ -24,11 +24,21 @@ Links = dict[int, "DriverLink"]
 class DriverLink:
     """One open connection to a peer outside this process."""
 
-    def __init__(self, driver: DriverProcess, links: Links, handle: int, remote_key: bytes, inbound: Inbound) -> None:
+    def __init__(
+        self,
+        driver: DriverProcess,
+        links: Links,
+        handle: int,
+        remote_key: bytes,
+        inbound: Inbound,
+        *,
+        remote_host: str = "",
+    ) -> None:
         self._driver = driver
         self._links = links
         self._handle = handle
         self._remote_key = remote_key
+        self._remote_host = remote_host
         self._inbound = inbound
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
@@ -45,6 +55,11 @@ class DriverLink:
     def remote_key(self) -> bytes:
         """The peer's public key."""
         return self._remote_key
+
+    @property
+    def remote_host(self) -> str:
+        """The address that the peer connected from."""
+        return self._remote_host
 
     @property
     def closed(self) -> bool:

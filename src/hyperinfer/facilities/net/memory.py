@@ -36,6 +36,11 @@ class MemoryLink:
         return self._remote_key
 
     @property
+    def remote_host(self) -> str:
+        """This process has no address to itself."""
+        return ""
+
+    @property
     def closed(self) -> bool:
         """Whether the connection has ended."""
         return self._closed.is_set()

@@ -25,3 +25,4 @@ class NetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stall_timeout_s: float = 60.0
     max_links: int = 1024
     max_stranger_connections: int = 256
+    max_stranger_connections_per_host: int = 32

@@ -138,7 +138,7 @@ class Accounts:
 
     def check_stranger(self, call: Call) -> None:
         """Count a try that needs no credential. Raises `RateLimited`."""
-        self._limits.admit(host_of(call.meta, call.caller, own_key=self._own_key))
+        self._limits.admit(call.remote)
 
     def _check_open(self, mode: str, request: gateway.Register) -> None:
         if mode == "open" or (mode == "invite" and request.code):
@@ -156,19 +156,12 @@ class Accounts:
         meta = Meta(
             request_id=call.meta.request_id,
             traceparent=call.meta.traceparent,
-            remote=host_of(call.meta, call.caller, own_key=self._own_key),
+            remote=call.remote,
         )
         try:
             return await self._auth.call(method, request, meta=meta, timeout_s=TIMEOUT_S)
         except (Unavailable, DeadlineExceeded) as error:
             raise Unavailable("Accounts cannot be reached now. Try again shortly.", retry_after_s=2) from error
-
-
-def host_of(meta: Meta, caller: bytes, *, own_key: bytes) -> str:
-    """Where a call comes from: the address that our own HTTP edge saw, or the peer itself. A peer's word is not taken."""
-    if caller == own_key:
-        return meta.remote or "here"
-    return f"peer {caller.hex()[:16]}"
 
 
 def _retry_after(error: HyperinferError) -> int | None:

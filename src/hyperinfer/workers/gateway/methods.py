@@ -64,7 +64,7 @@ class GatewayMethods:
         """Whose the credential in `meta.key` is; one that is not valid is a reply that says so."""
         try:
             self._accounts.check_stranger(call)
-            who = await self._service.authenticate(call.meta, call.caller)
+            who = await self._service.authenticate(call)
         except HyperinferError as error:
             if error.retryable:
                 raise

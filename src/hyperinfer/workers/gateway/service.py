@@ -20,12 +20,10 @@ from hyperinfer.contracts.gateway import (
     SwarmWorkers,
 )
 from hyperinfer.contracts.inference import ProcessRequest
-from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway import asked as asked_for
-from hyperinfer.workers.gateway.accounts import host_of
 from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
@@ -62,7 +60,6 @@ class GatewayService:
         *,
         credentials: Credentials,
         checks: StrangerLimits,
-        own_key: bytes,
         limits: RequestLimits,
         forwarder: Forwarder,
         fleet: Fleet,
@@ -71,7 +68,6 @@ class GatewayService:
     ) -> None:
         self._credentials = credentials
         self._checks = checks
-        self._own_key = own_key
         self._limits = limits
         self._forwarder = forwarder
         self._fleet = fleet
@@ -80,13 +76,11 @@ class GatewayService:
         self._fair_secret = secrets.token_bytes(32)
         self._models_since: dict[str, int] = {}
 
-    async def authenticate(self, meta: Meta, caller: bytes) -> Principal:
-        """Whose the credential in `meta.key` is. Raises `Unauthenticated`, `Unavailable`, `RateLimited`."""
-        if not meta.key:
+    async def authenticate(self, call: Call) -> Principal:
+        """Whose the credential in a call's `meta.key` is. Raises `Unauthenticated`, `Unavailable`, `RateLimited`."""
+        if not call.meta.key:
             raise Unauthenticated("This needs a session token or an API key.")
-        return await self._credentials.principal(
-            meta.key, before_check=lambda: self._checks.admit(host_of(meta, caller, own_key=self._own_key))
-        )
+        return await self._credentials.principal(call.meta.key, before_check=lambda: self._checks.admit(call.remote))
 
     async def infer(self, request: Infer, call: Call) -> Inferred:
         """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""

@@ -53,7 +53,6 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         checks=StrangerLimits(
             clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
         ),
-        own_key=own_key,
         limits=RequestLimits(settings.limits, clock),
         forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
         fleet=fleet,

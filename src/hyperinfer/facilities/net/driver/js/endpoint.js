@@ -19,6 +19,7 @@ module.exports = class Endpoint {
     this._admitted = new Set()
     this._everyone = false
     this._maxStrangers = 0
+    this._maxStrangersPerHost = 0
     this._incoming = new Set()
   }
 
@@ -26,7 +27,7 @@ module.exports = class Endpoint {
     this._methods = new Set(methods)
     this._admit(admission)
     if (this._server !== null) return
-    this._server = this._driver.dht.createServer({ firewall: (key) => !this._admits(key) })
+    this._server = this._driver.dht.createServer({ firewall: (key, payload, address) => !this._admits(key, address) })
     this._server.on('connection', (stream) => this._onconnection(stream))
     await within(LISTEN_WAIT, this._server.listen(this.keyPair))
   }
@@ -51,10 +52,11 @@ module.exports = class Endpoint {
     this._incoming.delete(link)
   }
 
-  _admit({ everyone, keys, maxStrangers }) {
+  _admit({ everyone, keys, maxStrangers, maxStrangersPerHost }) {
     this._everyone = everyone
     this._admitted = new Set(keys)
     this._maxStrangers = maxStrangers
+    this._maxStrangersPerHost = maxStrangersPerHost
   }
 
   _knows(key) {
@@ -62,14 +64,20 @@ module.exports = class Endpoint {
   }
 
   // Hyperswarm asks this in the handshake, before any byte of ours is read.
-  _admits(key) {
-    return this._knows(key) || (this._everyone && this._strangers() < this._maxStrangers)
+  _admits(key, address) {
+    return this._knows(key) || (this._everyone && this._hasRoom(address ? address.host : ''))
   }
 
-  _strangers() {
-    let count = 0
-    for (const link of this._incoming) if (!this._knows(link.remoteKey)) count++
-    return count
+  // Strangers are bounded in all, and those that come from one host.
+  _hasRoom(host) {
+    let all = 0
+    let here = 0
+    for (const link of this._incoming) {
+      if (this._knows(link.remoteKey)) continue
+      all++
+      if (link.remoteHost === host) here++
+    }
+    return all < this._maxStrangers && here < this._maxStrangersPerHost
   }
 
   _onconnection(stream) {
@@ -79,7 +87,7 @@ module.exports = class Endpoint {
     link.endpoint = this
     this._incoming.add(link)
     this._driver.remember(link)
-    this._driver.send(ops.LINK_OPENED, this.handle, link.handle, '', stream.remotePublicKey)
+    this._driver.send(ops.LINK_OPENED, this.handle, link.handle, link.remoteHost, stream.remotePublicKey)
   }
 }
 

@@ -39,6 +39,10 @@ module.exports = class Link {
     return this.stream.remotePublicKey
   }
 
+  get remoteHost() {
+    return this.stream.rawStream.remoteHost || ''
+  }
+
   ask(id, method, value) {
     this._cork()
     this.rpc.ask(id, method, value)
