@@ -4,9 +4,12 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from hyperinfer.contracts.acting import Actor
+from hyperinfer.contracts.acting import GATEWAYS, Actor, As
 from hyperinfer.contracts.audit import AuditQuery, AuditRow
-from hyperinfer.errors import BadRequest
+from hyperinfer.contracts.method import NO_META
+from hyperinfer.errors import BadRequest, Forbidden
+from hyperinfer.kernel.calls import Call
+from hyperinfer.workers.auth.audit.methods import audit_routes
 from hyperinfer.workers.auth.models import User
 from hyperinfer.workers.auth.origin import Origin
 
@@ -143,3 +146,22 @@ async def test_details_that_somebody_has_spoiled_are_shown_as_they_stand(books: 
     await books.write(1)
     await books.sql("UPDATE audit_log SET details = '[1'")
     assert (await rows(books))[0].details == {"unreadable": "[1"}
+
+
+async def test_auth_asks_itself_whether_who_asks_is_an_administrator(books: Books) -> None:
+    await books.write(1)
+    asked: list[Actor] = []
+
+    async def admit(actor: Actor) -> None:
+        asked.append(actor)
+        if actor.user_id != "boss":
+            raise Forbidden("This is for administrators.")
+
+    (listing,) = audit_routes(books.log, admit)
+    assert (listing.method.name, listing.method.access) == ("listAudit", GATEWAYS)
+    call = Call(caller=b"g" * 32, roles=frozenset({"gateway"}), meta=NO_META, deadline=1.0)
+    answer = await listing.handler(As(actor=Actor(user_id="boss"), wanted=AuditQuery()), call)
+    assert [row.seq for row in answer.rows] == [1]
+    with pytest.raises(Forbidden):
+        await listing.handler(As(actor=Actor(user_id="ada"), wanted=AuditQuery()), call)
+    assert [actor.user_id for actor in asked] == ["boss", "ada"]
