@@ -175,7 +175,7 @@ async def test_the_member_list_of_any_machine_holds_a_head(books: Books, audit: 
 )
 async def test_what_is_no_head_is_refused(books: Books, audit: Audit, tmp_path: Path, given: str, said: str) -> None:
     await books.write(1)
-    for content in ("{}", "[]", "x", '{"seq": 0}', '{"version": 1}'):
+    for content in ("", "{}", "[]", "x", '{"seq": 0}', '{"version": 1}'):
         (tmp_path / "file").write_text(content)
         done = await audit("verify", "--head", given.format(file=tmp_path / "file"))
         assert done.code == 1

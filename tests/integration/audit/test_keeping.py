@@ -187,6 +187,17 @@ async def test_a_new_beginning_keeps_a_key_that_is_whole_and_a_damaged_one_aside
     assert (await books.verify()).intact
 
 
+async def test_tampering_of_before_is_past_with_a_new_beginning(books: Books) -> None:
+    await books.write(5)
+    await books.publish()
+    await books.sql("UPDATE audit_log SET link = (SELECT link FROM audit_log WHERE seq = 1) WHERE seq = 5")
+    await anew.restart(books.engine, books.data, books.clock)
+    async with kept_audit(books.database, books.data, books.clock) as keeper:
+        assert keeper.head is not None
+        assert keeper.head.seq == 6
+    assert (await books.verify()).intact
+
+
 async def test_a_new_beginning_mends_where_the_next_row_goes(books: Books) -> None:
     await books.write(5)
     await books.sql("UPDATE heads SET audit_seq = 3")

@@ -88,7 +88,7 @@ async def take_in(database: AuthDatabase, data: Path) -> int:
         notes = await asyncio.to_thread(_take, data, again=again)
         if notes:
             await _write(database, notes, again=again)
-        await asyncio.to_thread((data / TAKEN).unlink, missing_ok=True)
+        await asyncio.to_thread(_done, data)
         taken += len(notes)
     return taken
 
@@ -106,6 +106,13 @@ def _take(data: Path, *, again: bool) -> Sequence[Note]:
     except OSError as error:
         raise Unavailable(f"Cannot read {data / FILE}: {error.strerror}.") from error
     return [note for line in content.splitlines() if line and (note := _note(line))]
+
+
+def _done(data: Path) -> None:
+    try:
+        (data / TAKEN).unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(f"Cannot remove {data / TAKEN}: {error.strerror}.") from error
 
 
 async def _write(database: AuthDatabase, notes: Sequence[Note], *, again: bool) -> None:

@@ -29,9 +29,10 @@ def given_heads(text: str, *, swarm: Path, now: datetime) -> tuple[AuditHead, ..
     except OSError as error:
         raise BadRequest(f"{text} is neither SEQ:LINK nor a file to read: {error.strerror}.", param="head") from error
     try:
-        return tuple(msgspec.json.decode(line, type=AuditHead) for line in content.splitlines() if line)
+        found = tuple(msgspec.json.decode(line, type=AuditHead) for line in content.splitlines() if line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return (_head_of_member(path, content, swarm),)
+        found = ()
+    return found or (_head_of_member(path, content, swarm),)
 
 
 def _head_of_member(path: Path, content: bytes, swarm: Path) -> AuditHead:

@@ -5,7 +5,7 @@ alone can take neither back.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from sqlalchemy import select
 from hyperinfer.contracts.audit import AuditHead
 from hyperinfer.errors import StartError
 from hyperinfer.kernel.files import sync_folder, write_atomic
-from hyperinfer.workers.auth.audit.marks import Mark, is_void
+from hyperinfer.workers.auth.audit import marks
+from hyperinfer.workers.auth.audit.marks import Mark
 from hyperinfer.workers.auth.audit.reading import Readable
 from hyperinfer.workers.auth.models import AuditLogRow, Heads
 
@@ -62,10 +63,10 @@ def read(data: Path) -> Published:
     return Published(tuple(head for head in heads if head), heads.count(None))
 
 
-def standing(heads: Iterable[AuditHead], marks: Iterable[Mark]) -> tuple[AuditHead, ...]:
+def standing(heads: Iterable[AuditHead], known: Sequence[Mark]) -> tuple[AuditHead, ...]:
     """The heads that still hold: an operator who has restored the database or begun the log anew has said which do not."""
-    known = tuple(marks)
-    return tuple(head for head in heads if not is_void(head, known))
+    begin = marks.begin(known)
+    return tuple(head for head in heads if head.seq > begin.seq and not marks.is_void(head, known))
 
 
 def append(data: Path, head: AuditHead) -> None:
