@@ -46,6 +46,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Machine": {
         "config": "Show the settings in force.",
+        "db": "Upgrade, back up, restore and check auth's database.",
         "audit": "Read the audit log, and verify it.",
         "driver": "Install or look at the swarm driver.",
     },

@@ -49,11 +49,16 @@ async def alone(connection: AsyncConnection) -> None:
 
     SQLite's transactions that write are alone by themselves.
     """
-    if connection.dialect.name != "postgresql":
-        return
-    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-        await connection.execute(text(f"SET LOCAL {name} = 0"))
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
+    await unhurried(connection)
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
+
+
+async def unhurried(connection: AsyncConnection) -> None:
+    """Within a transaction, lift the time limits of ordinary ones."""
+    if connection.dialect.name == "postgresql":
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            await connection.execute(text(f"SET LOCAL {name} = 0"))
 
 
 async def upgrade(connection: AsyncConnection, scripts: Path, revision: str = "head") -> None:
