@@ -1,34 +1,36 @@
 """The ASGI app: every HTTP route, written against the gateway's contract, whoever serves that contract."""
 
+from collections.abc import Sequence
+
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hyperinfer.edge import health, models, platform
+from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
 from hyperinfer.edge.guard import Guard
-from hyperinfer.edge.health import HealthRoutes
-from hyperinfer.edge.openai import ChatCompletions, ModelRoutes
-from hyperinfer.edge.platform import PlatformRoutes
+from hyperinfer.edge.openai import CHAT, ChatCompletions
+from hyperinfer.edge.operations import Group
 from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 
-CHAT = "/v1/chat/completions"
+
+def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
+    """Every route that there is."""
+    return (
+        models.GROUP,
+        *platform.groups(inference_timeout_s=request_timeout_s),
+        health.group(show_metrics=metrics),
+    )
 
 
 def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: float, metrics: bool) -> ASGIApp:
     """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
-    limit_bytes = settings.max_body_bytes
-    chat = ChatCompletions(gateway, limit_bytes=limit_bytes, timeout_s=request_timeout_s)
-    router = Router(
-        routes=[
-            *ModelRoutes(gateway).routes(),
-            *PlatformRoutes(gateway, limit_bytes=limit_bytes, inference_timeout_s=request_timeout_s).routes(),
-            *HealthRoutes(gateway, metrics=metrics).routes(),
-        ],
-        redirect_slashes=False,
-        default=_no_route,
-    )
+    chat = ChatCompletions(gateway, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
+    every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
+    router = Router(routes=routes_of(every, gateway, settings), redirect_slashes=False, default=_no_route)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == CHAT:

@@ -7,11 +7,17 @@ from typing import Any
 import msgspec
 
 from hyperinfer import errors
+from hyperinfer.contracts.gateway import RateLimitInfo
+from hyperinfer.edge.cookies import forgotten
 from hyperinfer.errors import HyperinferError, InternalError
 
 
 class WrongHttpMethod(errors.BadRequest):
     """The path is there and takes other HTTP methods; details: `allow`. It never leaves the edge."""
+
+
+class SessionCookieRefused(errors.Unauthenticated):
+    """The session in the cookie is no more, and the cookie is taken away; details: `secure`. It never leaves the edge."""
 
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -53,6 +59,8 @@ SHOWN: dict[type[HyperinferError], Shown] = {
 
 OUR_FAULT = InternalError("This failed inside hyperinfer; the operator's log says why.")
 """What a caller sees of an error that is none of ours."""
+
+NO_LIMITS: dict[str, Any] = dict.fromkeys(RateLimitInfo.__struct_fields__)
 
 _encoder = msgspec.json.Encoder()
 
@@ -102,23 +110,28 @@ def headers_of(error: HyperinferError) -> RawHeaders:
         headers += _limit_headers(error.details)
     if isinstance(error, errors.Unauthenticated):
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, SessionCookieRefused):
+        headers.append((b"set-cookie", forgotten(secure=error.details["secure"]).encode()))
     if isinstance(error, WrongHttpMethod):
         headers.append((b"allow", str(error.details["allow"]).encode()))
     return headers
 
 
-def limit_headers(limit: int, remaining: int, reset_s: int) -> RawHeaders:
-    """OpenAI's names for how a request limit stands; `reset_s` is when one more request fits."""
-    return [
-        (b"x-ratelimit-limit-requests", b"%d" % limit),
-        (b"x-ratelimit-remaining-requests", b"%d" % remaining),
-        (b"x-ratelimit-reset-requests", b"%ds" % reset_s),
-    ]
+def limit_headers(info: RateLimitInfo) -> RawHeaders:
+    """OpenAI's names for how the limits stand, for each kind that limits; `reset` is when more is free again."""
+    return _limit("requests", info.max_requests, info.remaining_requests, info.next_reset_in_seconds) + _limit(
+        "tokens", info.max_tokens, info.remaining_tokens, info.tokens_reset_in_seconds
+    )
+
+
+def _limit(what: str, most: object, left: object, reset_s: object) -> RawHeaders:
+    if not (isinstance(most, int) and isinstance(left, int)):
+        return []
+    reset = reset_s if isinstance(reset_s, int) else 0
+    values = (("limit", f"{most}"), ("remaining", f"{left}"), ("reset", f"{reset}s"))
+    return [(f"x-ratelimit-{name}-{what}".encode(), value.encode()) for name, value in values]
 
 
 def _limit_headers(details: dict[str, Any]) -> RawHeaders:
-    limit, remaining = details.get("max_requests"), details.get("remaining_requests")
-    reset_s = details.get("next_reset_in_seconds")
-    if isinstance(limit, int) and isinstance(remaining, int) and isinstance(reset_s, int):
-        return limit_headers(limit, remaining, reset_s)
-    return []
+    known = {name: value for name, value in details.items() if name in RateLimitInfo.__struct_fields__}
+    return limit_headers(RateLimitInfo(**NO_LIMITS | known))

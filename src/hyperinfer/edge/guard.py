@@ -7,15 +7,24 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hyperinfer.edge.errors import OUR_FAULT, body_of, headers_of, status_of
-from hyperinfer.edge.request import HEAD, ClientGone, RequestHead, read_head, too_large
-from hyperinfer.errors import Forbidden, HyperinferError
+from hyperinfer.edge.errors import OUR_FAULT, RawHeaders, body_of, headers_of, status_of
+from hyperinfer.edge.keys_in_urls import check_url
+from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
+from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
 
 log = structlog.get_logger(__name__)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+API = "/api/"
+HEADERS: RawHeaders = [(b"x-content-type-options", b"nosniff")]
+HEADERS_OF_API: RawHeaders = [
+    *HEADERS,
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+"""What answers hold there is of one person: nothing between us keeps it, no page frames it."""
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guard:
@@ -40,12 +49,13 @@ class Guard:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        answer = _Answer(send)
+        answer = _Answer(send, HEADERS_OF_API if scope["path"].startswith(API) else HEADERS)
         try:
             head = read_head(scope)
             scope[HEAD] = head
             answer.request_id = head.request_id.encode()
             self._check(scope["method"], head)
+            check_url(scope["path"], scope["query_string"])
             await self._app(scope, receive, answer.send)
         except ClientGone:
             return
@@ -60,6 +70,8 @@ class Guard:
             self._check_host(head.host)
         if head.origin is not None and method not in SAFE_METHODS:
             self._check_origin(head.origin.lower(), head.host.lower())
+        if head.two_keys:
+            raise BadRequest("The Authorization and X-API-Key headers hold different keys; send one.")
         if head.content_length is not None and head.content_length > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
 
@@ -83,9 +95,10 @@ class Guard:
 class _Answer:
     """The answer to one request: stamps the request id on it, and knows whether it has begun."""
 
-    __slots__ = ("_send", "_started", "request_id")
+    __slots__ = ("_headers", "_send", "_started", "request_id")
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: RawHeaders) -> None:
+        self._headers = headers
         self._send = send
         self._started = False
         self.request_id = b""
@@ -94,8 +107,12 @@ class _Answer:
         """Pass a message on."""
         if not self._started and message["type"] == "http.response.start":
             self._started = True
+            given = list(message.get("headers", ()))
+            names = {name for name, _ in given}
+            given += [header for header in self._headers if header[0] not in names]
             if self.request_id:
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id)]
+                given.append((b"x-request-id", self.request_id))
+            message["headers"] = given
         await self._send(message)
 
     async def fail(self, error: HyperinferError) -> None:

@@ -1,21 +1,18 @@
-"""The OpenAI API: chat completions, whole and streamed, and the list of models."""
+"""The OpenAI API: chat completions, whole and streamed."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hyperinfer.contracts.gateway import LIST_MODELS, PROCESS_INFERENCE, Head, Infer, PublicModel
-from hyperinfer.contracts.method import Meta, Nothing
+from hyperinfer.contracts.gateway import PROCESS_INFERENCE, Head, Infer
+from hyperinfer.contracts.method import Meta
 from hyperinfer.edge.errors import body_of
 from hyperinfer.edge.request import head_of, read_body, watch
-from hyperinfer.edge.responses import head_headers, json_response
-from hyperinfer.errors import HyperinferError, ModelNotFound, StreamStalled
+from hyperinfer.edge.responses import head_headers
+from hyperinfer.errors import HyperinferError, StreamStalled
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.protocol.typed_json import decode
@@ -24,6 +21,7 @@ STALL_S = 60.0
 """How long a client may take nothing of a stream before it is given up."""
 LOOK_EVERY_S = 5.0
 """How often that is looked at; a deadline for each write would cost more than the write."""
+CHAT = "/v1/chat/completions"
 DONE = b"data: [DONE]\n\n"
 
 
@@ -133,38 +131,3 @@ class EventStream:
         self._writing_since = self._loop.time()
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
         self._writing_since = None
-
-
-class ModelRoutes:
-    """`GET /v1/models` and `GET /v1/models/{id}`."""
-
-    def __init__(self, gateway: Caller) -> None:
-        self._gateway = gateway
-
-    def routes(self) -> list[Route]:
-        """The routes."""
-        return [
-            Route("/v1/models", self.list, methods=["GET"]),
-            Route("/v1/models/{id:path}", self.get, methods=["GET"]),
-        ]
-
-    async def list(self, request: Request) -> Response:
-        """Every model that the swarm serves now."""
-        return json_response({"object": "list", "data": [_model(model) for model in await self._models(request)]})
-
-    async def get(self, request: Request) -> Response:
-        """One model."""
-        wanted = request.path_params["id"]
-        models = await self._models(request)
-        for model in models:
-            if model.id == wanted:
-                return json_response(_model(model))
-        raise ModelNotFound(f"No worker of this swarm has the model {wanted[:200]!r}.", model=wanted[:200])
-
-    async def _models(self, request: Request) -> Sequence[PublicModel]:
-        meta = head_of(request.scope).authenticated_meta
-        return (await self._gateway.call(LIST_MODELS, Nothing(), meta=meta)).models
-
-
-def _model(model: PublicModel) -> dict[str, object]:
-    return {"id": model.id, "object": "model", "created": model.created, "owned_by": "hyperinfer"}

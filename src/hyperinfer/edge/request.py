@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 BODY_TIMEOUT_S = 60.0
 """How long a client may take to send a body."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 MAX_KEY_CHARS = 8192
 MAX_REQUEST_ID_CHARS = 128
 HEAD = "hyperinfer.head"
@@ -28,7 +30,8 @@ class ClientGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours."""
+    """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours;
+    `two_keys` says that two headers hold different ones."""
 
     host: str
     origin: str | None
@@ -36,6 +39,7 @@ class RequestHead:
     key: str | None
     request_id: str
     remote: str | None
+    two_keys: bool = False
 
     @property
     def meta(self) -> Meta:
@@ -60,13 +64,15 @@ def read_head(scope: Scope) -> RequestHead:
         raise BadRequest("The Content-Length header must be a whole number of bytes.")
     client = scope.get("client")
     origin = found.get(b"origin")
+    bearer, other = _bearer(found), _text(found.get(b"x-api-key"))
     return RequestHead(
         host=found.get(b"host", b"").decode("latin-1"),
         origin=origin.decode("latin-1") if origin is not None else None,
         content_length=int(length) if length is not None else None,
-        key=_key(found),
+        key=bearer or other,
         request_id=_request_id(found.get(b"x-request-id")),
         remote=client[0] if client else None,
+        two_keys=bearer is not None and other is not None and bearer != other,
     )
 
 
@@ -135,15 +141,13 @@ def _within(body: bytes, limit_bytes: int) -> bytes:
     return body
 
 
-def _key(found: dict[bytes, bytes]) -> str | None:
-    value = found.get(b"authorization")
-    if value is not None and value[:7].lower() == b"bearer ":
-        value = value[7:]
-    elif b"x-api-key" in found:
-        value = found[b"x-api-key"]
-    else:
-        return None
-    return value.strip().decode("latin-1")[:MAX_KEY_CHARS] or None
+def _bearer(found: dict[bytes, bytes]) -> str | None:
+    value = found.get(b"authorization", b"")
+    return _text(value[7:]) if value[:7].lower() == b"bearer " else None
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.strip().decode("latin-1")[:MAX_KEY_CHARS] or None
 
 
 def _request_id(given: bytes | None) -> str:

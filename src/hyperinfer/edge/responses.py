@@ -1,4 +1,4 @@
-"""JSON answers, with field names as HTTP clients expect them: snake_case."""
+"""Answers in JSON, and the headers that tell who answers and what the limits leave."""
 
 from typing import Any
 
@@ -12,19 +12,16 @@ _encoder = msgspec.json.Encoder()
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """An answer of structs in snake_case, mappings and lists."""
+    """An answer of shapes, mappings and lists."""
     return Response(_encoder.encode(content), status_code=status, media_type="application/json")
 
 
-def snake(struct: msgspec.Struct) -> dict[str, Any]:
-    """A struct of the contracts, whose wire names are camelCase, under its own field names."""
-    return msgspec.structs.asdict(struct)
+def no_content() -> Response:
+    """An answer that says only that it is done."""
+    return Response(status_code=204)
 
 
 def head_headers(head: Head) -> RawHeaders:
     """Who answers, and what the limits leave."""
     headers = [(b"x-hyperinfer-worker", head.worker[:12].encode())]
-    limits = head.rate_limit_info
-    if limits is None or limits.max_requests is None or limits.remaining_requests is None:
-        return headers
-    return headers + limit_headers(limits.max_requests, limits.remaining_requests, limits.next_reset_in_seconds)
+    return headers if head.rate_limit_info is None else headers + limit_headers(head.rate_limit_info)

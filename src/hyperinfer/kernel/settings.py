@@ -44,7 +44,8 @@ class HttpSettings(Settings, frozen=True):
     """An HTTP server. `hosts` are further names that a `Host` header may have, `origins` further pages that may call.
 
     Loopback names and the bound address are always accepted. A `port` that is set must be free; left out, the first
-    free one from `first_port` on is taken, and said.
+    free one from `first_port` on is taken, and said. `secure_cookies` keeps session cookies to HTTPS, for a server
+    behind a proxy that ends TLS.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +55,7 @@ class HttpSettings(Settings, frozen=True):
     origins: tuple[str, ...] = ()
     max_body_bytes: int = 8 * 1024 * 1024
     max_connections: int = 2000
+    secure_cookies: bool = False
 
 
 class WorkerSettings(Settings, frozen=True):

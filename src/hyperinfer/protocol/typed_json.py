@@ -24,6 +24,7 @@ _AT = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _TYPES = re.compile(r"^Expected `([^`]+)`, got `([^`]+)`$")
 _BOUND = re.compile(r"^Expected `([^`]+)`( of length)? (>=|<=|>|<) (\S+)$")
 _MISSING = re.compile(r"^Object missing required field `([^`]+)`$")
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.+)`$", re.DOTALL)
 _VALUE = re.compile(r"^Invalid (?:enum )?value (.+)$", re.DOTALL)
 
 
@@ -46,6 +47,9 @@ def refusal(text: str) -> BadRequest:
     if missing := _MISSING.match(what):
         path = f"{path}.{missing[1]}" if path else missing[1]
         return BadRequest(f"{path} is missing.", param=path)
+    if unknown := _UNKNOWN.match(what):
+        path = f"{path}.{unknown[1]}" if path else unknown[1]
+        return BadRequest(f"{path[:80]!r} is not a field that can be given here.", param=path[:80])
     return BadRequest(f"{path or 'The body'} {_fault(what)}.", param=path)
 
 

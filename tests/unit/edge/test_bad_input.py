@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from hyperinfer.testing.gateway import FakeGateway, always
 
@@ -132,7 +133,7 @@ async def test_a_foreign_origin_may_change_nothing(client: Client, origin: str) 
 async def test_our_own_pages_and_those_configured_may_send_requests(serve: Serve) -> None:
     client = await serve(FakeGateway(), origins=("https://app.example",))
     for headers in ({"Origin": "https://app.example"}, {"Origin": "http://localhost:7", "Host": "localhost:7"}):
-        async with client.post("/api/auth/login", json={}, headers=headers) as reply:
+        async with client.post("/api/auth/login", json={"email": "a", "password": "b"}, headers=headers) as reply:
             assert reply.status == 404  # the fake gateway knows no login: the guard has let it through
 
 
@@ -162,6 +163,59 @@ async def test_a_fault_of_ours_shows_no_internals(serve: Serve) -> None:
     async with client.post(CHAT, json={}, headers=KEY) as reply:
         body = await refused(reply, 500, "operator")
         assert "secret" not in str(body)
+
+
+async def test_two_different_keys_are_refused_and_the_same_one_twice_is_not(serve: Serve) -> None:
+    gateway = FakeGateway()
+    client = await serve(gateway)
+    async with client.post(CHAT, json={}, headers=KEY | {"X-API-Key": "hi_other"}) as reply:
+        body = await refused(reply, 400, "different keys")
+        assert "hi_" not in body["message"]
+        assert reply.headers["x-request-id"]
+    assert gateway.calls == []
+    async with client.post(CHAT, json={}, headers=KEY | {"X-API-Key": "hi_key"}):
+        assert [meta.key for _, _, meta in gateway.calls] == ["hi_key"]
+
+
+SECRET = "hi_Abcd1234_" + "x" * 49
+JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2ln"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/v1/models?api_key={SECRET}",
+        "/v1/models?api_key=short",
+        "/v1/models?API%5FKEY=short",
+        "/v1/models?x=1;api_key=short",
+        "/api/models?access_token=abc",
+        f"/api/models?x={JWT}",
+        f"/api/me?q={SECRET.replace('_', '%5F')}",
+        f"/api/me?q={SECRET.replace('_', '%255F')}",
+        f"/v1/models/{SECRET}",
+        f"/api/auth/api-keys/{SECRET[:14]}",
+        f"/nowhere/{JWT}",
+        "/api/auth/reset/hr_" + "x" * 49,
+    ],
+)
+async def test_a_key_in_a_url_is_refused_and_repeated_nowhere(
+    serve: Serve, path: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway = FakeGateway()
+    client = await serve(gateway)
+    async with client.get(URL(path, encoded=True), headers=KEY) as reply:
+        body = await refused(reply, 400, "does not belong in a URL", "Revoke")
+        shown = f"{body} {dict(reply.headers)} {caplog.text} {capsys.readouterr()}"
+    assert gateway.calls == []
+    for secret in (SECRET[:14], JWT[:20], "hr_x"):
+        assert secret not in shown
+
+
+@pytest.mark.parametrize("path", ["/v1/models/hi_there_model", "/api/auth/api-keys/k_1?", "/api/usage?api_key_id=k1"])
+async def test_what_only_looks_like_a_key_from_afar_is_none(serve: Serve, path: str) -> None:
+    client = await serve(FakeGateway())
+    async with client.get(path, headers=KEY) as reply:
+        assert reply.status != 400
 
 
 @pytest.mark.parametrize("given", ["x" * 129, "caf\u00e9"])
