@@ -55,13 +55,17 @@ class Recorded(Wire, frozen=True, omit_defaults=False):
     refused: dict[str, str] = {}
 
 
+MAX_ROWS = 1000
+OTHER = "other"
+
 Grouping = Literal["day", "key", "model", "user", "status"]
 
 
 class UsageQuery(Wire, frozen=True):
-    """Usage from `since` up to and including `until` (days in UTC, the last 30 by default), by `group`.
+    """Usage from `since` up to and including `until` (days in UTC, the last 30 by default, 366 at most), by `group`.
 
     `user_id` is for administrators; with an API key that has not the scope `account`, only its own usage is shown.
+    By model or status it goes back as far as single requests are kept, otherwise without end.
     """
 
     since: date | None = None
@@ -75,7 +79,8 @@ class UsageQuery(Wire, frozen=True):
 class UsageRow(Wire, frozen=True, omit_defaults=False):
     """Sums over one group; `key` is the day, or the id or name that it stands for, `label` is what to show.
 
-    `cost` is in the currency of the report, null where no price is configured.
+    `key` is empty for what no id stands for any more, or ever did: deleted accounts, and what was asked without a key.
+    Cancelled requests are no errors. `cost` is in the currency of the report, null where no price is configured.
     """
 
     key: str
@@ -89,7 +94,8 @@ class UsageRow(Wire, frozen=True, omit_defaults=False):
 
 
 class UsageReport(Wire, frozen=True, omit_defaults=False):
-    """Usage by group and in all. Requests under way are not in it; those ended are within seconds."""
+    """Usage by group and in all: days in their order, everything else by tokens, the most first; what is beyond
+    `MAX_ROWS` is in one row named `other`. Requests under way are not in it; those ended are within seconds."""
 
     since: date
     until: date
@@ -100,7 +106,7 @@ class UsageReport(Wire, frozen=True, omit_defaults=False):
 
 
 class RequestQuery(Wire, frozen=True):
-    """Single requests, newest first. `user_id` is for administrators."""
+    """Single requests, newest first, of as long as they are kept. `user_id` is for administrators."""
 
     since: date | None = None
     until: date | None = None
@@ -113,7 +119,7 @@ class RequestQuery(Wire, frozen=True):
 
 
 class RequestRow(Wire, frozen=True, omit_defaults=False):
-    """One request of the log."""
+    """One request of the log. `username` and `key_name` are what to show for the ids, while they are there."""
 
     id: str
     user_id: str | None
@@ -131,6 +137,8 @@ class RequestRow(Wire, frozen=True, omit_defaults=False):
     prompt_hash: str
     estimated: bool
     cost: float | None = None
+    username: str | None = None
+    key_name: str | None = None
 
 
 class Requests(Wire, frozen=True, omit_defaults=False):

@@ -144,7 +144,8 @@ class DirectoryRow(Base):
 
 class UsageStats(Base):
     """What a person has used with a key in a day (UTC). Person and key are null once they are gone, and the key for
-    what was asked under a session. `cost_micros` is in millionths of the configured currency."""
+    what was asked under a session. `id` is made of the three (`usage/buckets.py`), so that there is one row of each
+    though a null equals no other. `cost_nanos` is in billionths of the configured currency."""
 
     __tablename__ = "usage_stats"
     __table_args__ = (UniqueConstraint("user_id", "api_key_id", "date", name="uq_usage_stats_user_key_date"),)
@@ -158,7 +159,7 @@ class UsageStats(Base):
     tokens_used: Mapped[int] = mapped_column(BigInteger)
     prompt_tokens: Mapped[int] = mapped_column(BigInteger)
     completion_tokens: Mapped[int] = mapped_column(BigInteger)
-    cost_micros: Mapped[int] = mapped_column(BigInteger)
+    cost_nanos: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime())
 
 
@@ -186,7 +187,7 @@ class RequestLog(Base):
     completion_tokens: Mapped[int] = mapped_column(BigInteger)
     first_token_ms: Mapped[float | None]
     estimated: Mapped[bool]
-    cost_micros: Mapped[int | None] = mapped_column(BigInteger)
+    cost_nanos: Mapped[int | None] = mapped_column(BigInteger)
 
 
 # --- audit -------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def _usage() -> None:
         sa.Column("tokens_used", sa.BigInteger(), nullable=False),
         sa.Column("prompt_tokens", sa.BigInteger(), nullable=False),
         sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
-        sa.Column("cost_micros", sa.BigInteger(), nullable=False),
+        sa.Column("cost_nanos", sa.BigInteger(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.UniqueConstraint("user_id", "api_key_id", "date", name="uq_usage_stats_user_key_date"),
     )
@@ -126,7 +126,7 @@ def _usage() -> None:
         sa.Column("completion_tokens", sa.BigInteger(), nullable=False),
         sa.Column("first_token_ms", sa.Double(), nullable=True),
         sa.Column("estimated", sa.Boolean(), nullable=False),
-        sa.Column("cost_micros", sa.BigInteger(), nullable=True),
+        sa.Column("cost_nanos", sa.BigInteger(), nullable=True),
         sa.Index("ix_request_logs_user_id_created_at", "user_id", "created_at"),
     )
 
