@@ -67,7 +67,7 @@ class Journal:
 
     def begin(self, reserved: Reserved, course: Course) -> Entry:
         """Reserve a request's place. Raises `Unavailable` where it could not be accounted: nothing is written then."""
-        if self._waiting + len(self._open) >= self._most:
+        if self._is_full:
             raise Unavailable(
                 "Too much usage waits to be accounted for; no more requests are taken until it is.",
                 retry_after_s=RETRY_AFTER_S,
@@ -107,13 +107,17 @@ class Journal:
 
     @property
     def reasons(self) -> Sequence[str]:
-        """Why no request can be begun now, or soon."""
+        """Why no request can be begun now."""
         reasons = []
         if self._fault:
             reasons.append(f"Usage cannot be written down: {self._fault}.")
-        if self._is_nearly_full:
-            reasons.append(f"{self._waiting} of at most {self._most} requests wait to be accounted for by auth.")
+        if self._is_full:
+            reasons.append(f"{self._waiting} requests wait to be accounted for by auth: no more are taken.")
         return reasons
+
+    @property
+    def _is_full(self) -> bool:
+        return self._waiting + len(self._open) >= self._most
 
     # --- for the delivery -----------------------------------------------------------------------------------
 
