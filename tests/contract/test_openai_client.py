@@ -10,6 +10,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from hyperinfer.contracts.inference import Processed, ProcessRequest, Usage
+from hyperinfer.contracts.limits import Limits
 from hyperinfer.errors import BackendFailed, ContextExceeded
 from hyperinfer.kernel.calls import Call
 from hyperinfer.testing.auth import FakeAuth
@@ -37,13 +38,14 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    auth, inference = FakeAuth(), FakeInference("m", "org/other")
+    auth = FakeAuth(tiers={"default": Limits(requests_per_minute=1)})
+    inference = FakeInference("m", "org/other")
     inference.answer = answer
     key, limited = auth.person("ada"), auth.person("bob", tier="default")
     parts = [
         part(auth.worker(), home=tmp_path),
         part(inference.worker(), home=tmp_path),
-        part(WORKER, home=tmp_path, http__port=0, limits__default_per_minute=1),
+        part(WORKER, home=tmp_path, http__port=0),
     ]
     async with swarm(parts, home=tmp_path) as running:
 

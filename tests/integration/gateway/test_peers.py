@@ -12,6 +12,7 @@ from hyperinfer.contracts import gateway as contract
 from hyperinfer.contracts.common import METRICS, PING
 from hyperinfer.contracts.gateway import Infer, ProcessPrompt
 from hyperinfer.contracts.inference import PROCESS_REQUEST, ProcessRequest
+from hyperinfer.contracts.limits import Limits
 from hyperinfer.contracts.method import Meta, Nothing
 from hyperinfer.errors import Forbidden, PeerUnreachable, TooLarge, Unauthenticated
 from hyperinfer.facilities.clock import SystemClock
@@ -20,7 +21,7 @@ from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.kernel import swarm
 from hyperinfer.kernel.callers import PeerCaller
 from hyperinfer.kernel.identity import from_seed
-from hyperinfer.testing.auth import PASSWORD
+from hyperinfer.testing.auth import PASSWORD, FakeAuth
 from hyperinfer.testing.inference import FakeInference
 
 from .conftest import BODY, House, house
@@ -60,7 +61,8 @@ async def test_a_stranger_logs_in_and_asks(tmp_path: Path) -> None:
 
 
 async def test_refusals_keep_their_shapes(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeInference("m"), limits__default_per_minute=1) as running, asking(running) as gateway:
+    auth = FakeAuth(tiers={"default": Limits(requests_per_minute=1)})
+    async with house(tmp_path, FakeInference("m"), auth=auth) as running, asking(running) as gateway:
         wrong = await gateway.call(contract.LOGIN, contract.Login(email="ada@example.com", password="no"))
         assert (wrong.success, wrong.status) == (False, 401)
         closed = await gateway.call(contract.REGISTER, contract.Register(email="b@example.com", password=PASSWORD))

@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from hyperinfer.contracts.limits import Limits
 from hyperinfer.protocol import api_keys
-from hyperinfer.testing.auth import PASSWORD
+from hyperinfer.testing.auth import PASSWORD, FakeAuth
 from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.inference import FakeInference
 
@@ -102,7 +103,8 @@ async def _answers(running: House, key: str, status: int) -> bool:
 
 
 async def test_a_tier_has_its_limit_and_replies_say_what_is_left(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeInference("m"), limits__default_per_minute=3) as running:
+    auth = FakeAuth(tiers={"default": Limits(requests_per_minute=3)})
+    async with house(tmp_path, FakeInference("m"), auth=auth) as running:
         headers = {"Authorization": f"Bearer {running.auth.person('bob', tier='default')}"}
         left = []
         for stream in (False, True, False):

@@ -20,9 +20,14 @@ class Asked(msgspec.Struct, frozen=True):
     max_completion_tokens: int | None = None
 
     @property
+    def prompt(self) -> memoryview:
+        """The prompt as its sender wrote it."""
+        return memoryview(self.messages)
+
+    @property
     def prompt_estimate(self) -> int:
         """Tokens of the prompt, about."""
-        return -(-len(memoryview(self.messages)) // BYTES_A_TOKEN)
+        return -(-len(self.prompt) // BYTES_A_TOKEN)
 
     @property
     def reservation(self) -> int:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from hyperinfer.kernel.settings import HttpSettings, Settings, WorkerSettings
+from hyperinfer.workers.gateway.journal.config import JournalSettings
 
 
 class LimitSettings(Settings, frozen=True):
@@ -54,6 +55,7 @@ class GatewaySettings(WorkerSettings, frozen=True):
     limits: LimitSettings = LimitSettings()
     registration: RegistrationSettings = RegistrationSettings()
     strangers: StrangerSettings = StrangerSettings()
+    journal: JournalSettings = JournalSettings()
     default_model: str = ""
     request_timeout_s: float = 600.0
     retries: int = 2

@@ -20,11 +20,6 @@ class RequestLimits:
     def __init__(self, settings: LimitSettings, clock: Clock) -> None:
         self._clock = clock
         self._log = SlidingLog(max_entries=settings.max_logged)
-        self._default = _windows(settings.default_per_minute, settings.default_per_hour)
-        self._tiers = {
-            UNLIMITED: (),
-            "premium": _windows(settings.premium_per_minute, settings.premium_per_hour),
-        }
 
     def admit(self, who: Principal) -> RateLimitInfo | None:
         """Count a request; says what is left, or nothing where nothing limits.
@@ -54,7 +49,11 @@ class RequestLimits:
         return _told(standing) if standing else RateLimitInfo(None, None, 0, 0)
 
     def _windows(self, who: Principal) -> tuple[Window, ...]:
-        return self._tiers.get(who.tier, self._default)
+        return tuple(
+            window
+            for subject in who.subjects
+            for window in _windows(subject.limits.requests_per_minute, subject.limits.requests_per_hour)
+        )
 
 
 class StrangerLimits:

@@ -1,6 +1,6 @@
 """How far a request has come: which worker has it, what of the answer has been passed on, and how it ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.facilities.clock import Clock
@@ -13,14 +13,11 @@ NO_CONTENT = b'"content":""'
 class Progress:
     """One request under way. Tokens are those the engine has counted once it has ended, and until then an estimate:
     a token for each chunk of text that went to the caller, and `prompt_estimate` once the worker has begun.
-
-    `on_note` is told of each step that changes what the request has used.
     """
 
-    def __init__(self, *, prompt_estimate: int, clock: Clock, on_note: Callable[["Progress"], None]) -> None:
+    def __init__(self, *, prompt_estimate: int, clock: Clock) -> None:
         self._prompt_estimate = prompt_estimate
         self._clock = clock
-        self._on_note = on_note
         self._began_at = clock.monotonic()
         self._offer: Offer | None = None
         self._given_at = 0.0
@@ -69,7 +66,6 @@ class Progress:
         if self.first_token_s is None:
             self.first_token_s = self.duration_s
         self._chunks += sum(CONTENT in chunk and NO_CONTENT not in chunk for chunk in chunks)
-        self._on_note(self)
 
     def ended(self, processed: Processed) -> None:
         """The answer is whole."""

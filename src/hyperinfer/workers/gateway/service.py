@@ -24,14 +24,15 @@ from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway import asked as asked_for
+from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
+from hyperinfer.workers.gateway.journal import Journal
 from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.permissions import check_model, may_use
-from hyperinfer.workers.gateway.progress import Progress
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -61,16 +62,20 @@ class GatewayService:
         credentials: Credentials,
         checks: StrangerLimits,
         limits: RequestLimits,
+        accounting: Accounting,
         forwarder: Forwarder,
         fleet: Fleet,
+        journal: Journal,
         meters: Meters,
         clock: Clock,
     ) -> None:
         self._credentials = credentials
         self._checks = checks
         self._limits = limits
+        self._accounting = accounting
         self._forwarder = forwarder
         self._fleet = fleet
+        self._journal = journal
         self._meters = meters
         self._clock = clock
         self._fair_secret = secrets.token_bytes(32)
@@ -88,9 +93,7 @@ class GatewayService:
             asked = asked_for.read(request.body)
             model = asked.model or ""
             self._check_model(call.principal, model)
-            limits = self._limits.admit(call.principal)
-            wanted = self._request(model, request, call.principal)
-            return await self._forwarder.forward(wanted, call, limits=limits, progress=self._progress(asked))
+            return await self._answered(model, request, asked, call)
 
     async def prompt(self, request: ProcessPrompt, call: Call) -> ProcessPromptReply:
         """Have a single prompt answered as a whole. Raises `RateLimited` as every other error."""
@@ -99,17 +102,15 @@ class GatewayService:
             body["max_tokens"] = request.max_tokens
         infer = Infer(body=msgspec.Raw(_encoder.encode(body)))
         with self._counted("processPrompt"):
-            self._check_model(call.principal, request.model or "")
-            limits = self._limits.admit(call.principal)
-            wanted = self._request(request.model or "", infer, call.principal)
-            progress = self._progress(asked_for.read(infer.body))
-            inferred = await self._forwarder.forward(wanted, call, limits=limits, progress=progress)
+            model = request.model or ""
+            self._check_model(call.principal, model)
+            inferred = await self._answered(model, infer, asked_for.read(infer.body), call)
         processed = inferred.processed
         return ProcessPromptReply(
             prompt=request.prompt,
             response=_text_of(processed.completion),
             processed_at=self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            request_id=call.meta.request_id or wanted.completion_id,
+            request_id=call.meta.request_id or f"req_{secrets.token_hex(12)}",
             model=processed.model,
             usage=processed.usage,
             rate_limit_info=inferred.head.rate_limit_info,
@@ -164,10 +165,14 @@ class GatewayService:
             reasons.append("Auth has not been reached yet.")
         if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
             reasons.append("No inference worker with a model that is ready is connected.")
+        reasons += self._journal.reasons
         return reasons
 
-    def _progress(self, asked: Asked) -> Progress:
-        return Progress(prompt_estimate=asked.prompt_estimate, clock=self._clock, on_note=lambda _: None)
+    async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:
+        """Let a request in, and have it answered."""
+        async with self._accounting.counted(call, asked, model=model, kind=infer.kind) as counted:
+            wanted = self._request(model, infer, call.principal)
+            return await self._forwarder.forward(wanted, call, limits=counted.limits, progress=counted.progress)
 
     def _check_model(self, who: Principal, wanted: str) -> None:
         """Check the model that is asked for, or the one that answers where none is."""

@@ -10,6 +10,7 @@ from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.worker import Context, Service, WorkerType
+from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.balance import Balance
 from hyperinfer.workers.gateway.config import GatewaySettings
@@ -17,6 +18,7 @@ from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, following
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
+from hyperinfer.workers.gateway.journal import PromptHash, journaling
 from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
@@ -48,31 +50,36 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         http=("open" if local else "invite") if registration.http == "auto" else registration.http,
         swarm=registration.swarm,
     )
-    service = GatewayService(
-        credentials=Credentials(directory, follower, clock=clock, grace_s=settings.auth_grace_s),
-        checks=StrangerLimits(
-            clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
-        ),
-        limits=RequestLimits(settings.limits, clock),
-        forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
-        fleet=fleet,
-        meters=meters,
-        clock=clock,
-    )
-    app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
+    limits = RequestLimits(settings.limits, clock)
+    data = context.paths.data
     async with (
-        following(follower, context.paths.data),
+        following(follower, data),
+        journaling(data, auth, clock=clock, settings=settings.journal) as journal,
         background(fleet.run(), name="fleet"),
-        serving(app, _listen(settings)) as url,
     ):
-        yield Service(
-            routes=GatewayMethods(service, accounts).routes(),
-            announces=("gateway",),
-            open_to_all=True,
-            authenticate=service.authenticate,
-            not_ready=service.not_ready,
-            addresses={"http": url},
+        service = GatewayService(
+            credentials=Credentials(directory, follower, clock=clock, grace_s=settings.auth_grace_s),
+            checks=StrangerLimits(
+                clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
+            ),
+            limits=limits,
+            accounting=Accounting(limits, journal, PromptHash.of_folder(data), clock=clock),
+            forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
+            fleet=fleet,
+            journal=journal,
+            meters=meters,
+            clock=clock,
         )
+        app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
+        async with serving(app, _listen(settings)) as url:
+            yield Service(
+                routes=GatewayMethods(service, accounts).routes(),
+                announces=("gateway",),
+                open_to_all=True,
+                authenticate=service.authenticate,
+                not_ready=service.not_ready,
+                addresses={"http": url},
+            )
 
 
 def _listen(settings: GatewaySettings) -> Listen:

@@ -22,10 +22,7 @@ LAST = b'{"choices":[{"delta":{},"finish_reason":"stop"}]}'
 class Scene:
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.notes: list[Usage] = []
-        self.progress = Progress(
-            prompt_estimate=7, clock=self.clock, on_note=lambda progress: self.notes.append(progress.usage)
-        )
+        self.progress = Progress(prompt_estimate=7, clock=self.clock)
         worker = Worker(b"\1" * 32, name="w", caller=None, now=0.0)  # type: ignore[arg-type]  # nobody calls it
         status = ModelStatus("m", "echo", "ready", slots=1, busy=0, queued=0, tokens_per_s=10.0, first_token_s=1.0)
         self.offer = Offer(worker, status)
@@ -43,11 +40,10 @@ def test_nothing_is_used_before_a_worker_has_it(scene: Scene) -> None:
 def test_a_stream_counts_its_chunks_of_text(scene: Scene) -> None:
     scene.progress.given(scene.offer)
     scene.clock.advance(0.5)
-    scene.progress.relayed([ROLE])
-    scene.progress.relayed([HELLO, HELLO])
-    scene.progress.relayed([LAST])
+    for chunks, used in (([ROLE], 0), ([HELLO, HELLO], 2), ([LAST], 2)):
+        scene.progress.relayed(chunks)
+        assert scene.progress.usage == Usage(7, used)
     assert scene.progress.first_token_s == 0.5
-    assert scene.notes == [Usage(7, 0), Usage(7, 2), Usage(7, 2)]
     assert scene.progress.estimated
 
 
