@@ -5,6 +5,7 @@ tables/<name>.jsonl    the rows of a table, parents before children
 auth/…, swarm/…        files of auth's data folder and of the swarm's
 """
 
+import gzip
 import hashlib
 import os
 import tarfile
@@ -144,31 +145,39 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
+class _Wrong(Exception):
+    """What the archive holds is not what it says."""
+
+
+UNREADABLE = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError),
+    *(msgspec.DecodeError, UnicodeDecodeError, _Wrong),
+)
+
+
 def unpack(source: Path, folder: Path) -> Manifest:
     """Take an archive apart into a staging folder, every part of which is then as the manifest says.
 
     Raises `StartError` for what is no backup, or one that is truncated, damaged or altered.
     """
     try:
-        with tarfile.open(source, mode="r:gz") as archive:
+        with gzip.open(source) as content, tarfile.open(fileobj=content, mode="r:") as archive:
             manifest = _manifest(archive)
             expected = {part.name: part for part in manifest.parts}
             for member in archive:
                 if member.name != MANIFEST:
                     _take(archive, member, expected.pop(member.name, None), folder)
+            while content.read(BLOCK_BYTES):  # to the sum at the very end
+                pass
     except FileNotFoundError as error:
         raise StartError(f"There is no file {source}.") from error
-    except (tarfile.TarError, EOFError, zlib.error, msgspec.DecodeError, UnicodeDecodeError, _Wrong) as error:
+    except UNREADABLE as error:
         raise StartError(f"{source} is no whole backup of hyperinfer: {error}. Nothing was changed.") from error
     except OSError as error:
         raise StartError(f"Cannot read {source}: {error.strerror or error}.") from error
     if expected:
         raise StartError(f"{source} is no whole backup of hyperinfer: {min(expected)} is missing. Nothing was changed.")
     return manifest
-
-
-class _Wrong(Exception):
-    """What the archive holds is not what it says."""
 
 
 def _manifest(archive: tarfile.TarFile) -> Manifest:

@@ -135,18 +135,11 @@ async def _into_file(file: Path, filling: Filling, placing: Placing, now: dateti
         async with opened(url_of(None, default=building)) as engine, writing(engine).begin() as connection:
             await filling.fill(connection)
         with placed(placing, now):
-            aside = _take_away(file, now) if is_precious else _remove(file)
-            try:
-                building.rename(file)
-            except OSError:
-                for old, kept in aside:
-                    kept.rename(old)
-                raise
-            sync_folder(file.parent)
+            aside = _swap(building, file, now, keep=is_precious)
     finally:
         for part in _files_of(building):
             part.unlink(missing_ok=True)
-    return [kept for _, kept in aside]
+    return aside
 
 
 async def _is_precious_file(file: Path) -> bool:
@@ -165,10 +158,21 @@ def _files_of(database: Path, *, there: bool = False) -> list[Path]:
     return [file for file in files if os.path.lexists(file)] if there else files
 
 
-def _remove(file: Path) -> list[tuple[Path, Path]]:
-    for part in reversed(_files_of(file)):
-        part.unlink(missing_ok=True)
-    return []
+def _swap(building: Path, file: Path, now: datetime, *, keep: bool) -> list[Path]:
+    """Put a new database in the place of the old one, which is kept or removed; gives what was kept."""
+    moved = _take_away(file, now) if keep else []
+    if not keep:
+        for part in reversed(_files_of(file)):
+            part.unlink(missing_ok=True)
+    try:
+        building.rename(file)
+        sync_folder(file.parent)
+    except OSError:
+        file.unlink(missing_ok=True)
+        for old, kept in moved:
+            kept.rename(old)
+        raise
+    return [kept for _, kept in moved]
 
 
 def _take_away(file: Path, now: datetime) -> list[tuple[Path, Path]]:
