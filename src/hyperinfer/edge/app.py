@@ -6,11 +6,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hyperinfer import __version__
 from hyperinfer.edge import health, models, platform
+from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
 from hyperinfer.edge.guard import Guard
 from hyperinfer.edge.openai import CHAT, ChatCompletions
+from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
 from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
@@ -30,7 +33,11 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
     """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
     chat = ChatCompletions(gateway, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
     every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
-    router = Router(routes=routes_of(every, gateway, settings), redirect_slashes=False, default=_no_route)
+    router = Router(
+        routes=[*routes_of(every, gateway, settings), *DocsRoutes(document(every, version=__version__)).routes()],
+        redirect_slashes=False,
+        default=_no_route,
+    )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == CHAT:

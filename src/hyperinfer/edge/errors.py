@@ -100,6 +100,12 @@ def body_of(error: HyperinferError) -> bytes:
     return _encoder.encode(ErrorEnvelope(body))
 
 
+def example_of(kind: type[HyperinferError]) -> dict[str, Any]:
+    """What an error of this class may look like."""
+    look = SHOWN[kind]
+    return {"error": {"message": "What is wrong, and what to do.", "type": look.type, "param": None, "code": look.code}}
+
+
 def headers_of(error: HyperinferError) -> RawHeaders:
     """What a client needs beside the body: when to come again, what is allowed, how to authenticate."""
     headers: RawHeaders = []

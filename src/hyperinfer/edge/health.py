@@ -45,6 +45,7 @@ READY = Operation(
     access=PUBLIC,
     answer=ready,
     replies=(reply_shape(Health),),
+    also={503: reply_shape(Health)},
 )
 METERS = Operation(
     verb="GET",

@@ -54,7 +54,7 @@ class Operation:
     """One route: `verb` on `path`. `body` and `query` say what it takes, `replies` what it may answer as JSON. A body that
     is passed on unread is only described, by a JSON schema.
 
-    `media` are further forms of its answer. `conflicts` says that what it makes may be there already. Without an
+    `media` are the forms of its answer; `also` is what else it says under another status. `conflicts` says that what it makes may be there already. Without an
     `answer` it is served by itself, ahead of the router, and is only described.
     """
 
@@ -68,6 +68,7 @@ class Operation:
     replies: Sequence[Any] = ()
     status: int = 200
     media: Sequence[str] = (JSON,)
+    also: Mapping[int, Any] = field(default_factory=dict)
     conflicts: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
 

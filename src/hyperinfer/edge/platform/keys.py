@@ -29,7 +29,7 @@ GROUP = Group(
             "POST",
             PATH + "/{id}/rotate",
             people.ROTATE_API_KEY,
-            "Give a key a new secret; the old one works on for `overlap_s` seconds",
+            "Give a key a new secret; the old one works on for overlap_s seconds",
             status=201,
             example={"overlap_s": 3600},
         ),
