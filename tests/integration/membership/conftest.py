@@ -169,7 +169,9 @@ class _World:
         self._shared = shared
 
     async def __call__(self, name: str, **more: Any) -> Machine:
-        net: Net = self._shared if self._shared else await self._stack.enter_async_context(hyperswarm(self._settings))
+        if self._shared is not None:
+            return Machine(self._folder / name, self._shared, self._settings, **more)
+        net = await self._stack.enter_async_context(hyperswarm(self._settings))
         return Machine(self._folder / name, net, self._settings, **more)
 
 
