@@ -1,6 +1,6 @@
 """How a key stands to its limits, told in numbers."""
 
-from hyperinfer.protocol.limits import SlidingLog, Standing, Window
+from hyperinfer.protocol.limits import SlidingLog, Window, WindowStanding
 
 MINUTE, HOUR = Window(2, 60.0), Window(3, 3600.0)
 
@@ -15,12 +15,12 @@ def test_nothing_is_limited_or_kept_without_windows() -> None:
 def test_the_limit_nearest_to_its_end_is_told() -> None:
     log = SlidingLog()
     both = [MINUTE, HOUR]
-    assert log.look("a", both, 0.0) == Standing(MINUTE, 2, 0.0, 0.0)
-    assert log.admit("a", both, 0.0) == (True, Standing(MINUTE, 1, 60.0, 0.0))
-    assert log.admit("a", both, 10.0) == (True, Standing(MINUTE, 0, 50.0, 50.0))
-    assert log.admit("a", both, 59.0) == (False, Standing(MINUTE, 0, 1.0, 1.0))
-    assert log.admit("a", both, 60.0) == (True, Standing(HOUR, 0, 3540.0, 3540.0))
-    assert log.admit("a", both, 3599.0) == (False, Standing(HOUR, 0, 1.0, 1.0))
+    assert log.look("a", both, 0.0) == WindowStanding(MINUTE, 2, 0.0, 0.0)
+    assert log.admit("a", both, 0.0) == (True, WindowStanding(MINUTE, 1, 60.0, 0.0))
+    assert log.admit("a", both, 10.0) == (True, WindowStanding(MINUTE, 0, 50.0, 50.0))
+    assert log.admit("a", both, 59.0) == (False, WindowStanding(MINUTE, 0, 1.0, 1.0))
+    assert log.admit("a", both, 60.0) == (True, WindowStanding(HOUR, 0, 3540.0, 3540.0))
+    assert log.admit("a", both, 3599.0) == (False, WindowStanding(HOUR, 0, 1.0, 1.0))
     assert log.admit("a", both, 3600.0)[0]
 
 
@@ -34,7 +34,7 @@ def test_keys_do_not_share_a_limit() -> None:
 def test_a_limit_of_none_admits_nobody() -> None:
     ok, standing = SlidingLog().admit("a", [Window(0, 60.0)], 0.0)
     assert not ok
-    assert standing == Standing(Window(0, 60.0), 0, 0.0, 60.0)
+    assert standing == WindowStanding(Window(0, 60.0), 0, 0.0, 60.0)
 
 
 def test_rounding_never_refuses_without_a_time_to_wait() -> None:
@@ -55,7 +55,7 @@ def test_a_key_whose_limits_change_keeps_no_log_of_the_old_ones() -> None:
     log = SlidingLog()
     log.admit("a", [MINUTE, HOUR], 0.0)
     assert len(log) == 2
-    assert log.admit("a", [MINUTE], 1.0) == (True, Standing(MINUTE, 0, 59.0, 59.0))
+    assert log.admit("a", [MINUTE], 1.0) == (True, WindowStanding(MINUTE, 0, 59.0, 59.0))
     assert len(log) == 2
     assert log.admit("a", [HOUR], 2.0)[0]
     assert len(log) == 1

@@ -6,7 +6,7 @@ from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.gateway import RateLimitInfo
 from hyperinfer.errors import RateLimited
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.protocol.limits import SlidingLog, Standing, Window
+from hyperinfer.protocol.limits import SlidingLog, Window, WindowStanding
 from hyperinfer.workers.gateway.config import LimitSettings
 
 MINUTE_S = 60.0
@@ -82,7 +82,7 @@ def _windows(per_minute: int | None, per_hour: int | None) -> tuple[Window, ...]
     return tuple(Window(requests, length_s) for requests, length_s in limits if requests is not None)
 
 
-def _told(standing: Standing) -> RateLimitInfo:
+def _told(standing: WindowStanding) -> RateLimitInfo:
     return RateLimitInfo(
         remaining_requests=standing.remaining,
         max_requests=standing.window.requests,

@@ -1,22 +1,15 @@
-"""Request limits: an exact sliding window over a bounded log of admissions. Pure: the time is an argument."""
+"""Request limits by key: exact sliding windows over a bounded log of admissions. Pure: the time is an argument."""
 
-import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """At most `requests` in any `length_s` seconds. An admission at t counts in (t - length, t]."""
-
-    requests: int
-    length_s: float
+from hyperinfer.protocol.limits.log import Log, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How someone stands to the limit that is nearest to its end.
+class WindowStanding:
+    """How a key stands to the window that is nearest to its end.
 
     `resets_in_s` is when the oldest admission leaves that window, so that one more fits. `retry_after_s` is 0 where
     the next request would be admitted.
@@ -44,7 +37,7 @@ class SlidingLog:
     def __len__(self) -> int:
         return self._entries
 
-    def admit(self, key: str, windows: Sequence[Window], now: float) -> tuple[bool, Standing | None]:
+    def admit(self, key: str, windows: Sequence[Window], now: float) -> tuple[bool, WindowStanding | None]:
         """Count one request if every window has room for it; says whether, and how the key then stands.
 
         Without windows nothing is limited, nothing is kept and there is no standing.
@@ -52,20 +45,18 @@ class SlidingLog:
         if not windows:
             return True, None
         known = self._current(key, windows, now)
-        if any(len(known.logs[window.length_s]) >= window.requests for window in windows):
+        if any(known.logs[window.length_s].count >= window.requests for window in windows):
             return False, _standing(known, windows, now)
         if not self._has_room(len(known.logs), now):
             longest = max(windows, key=lambda window: window.length_s)
-            return False, Standing(longest, 0, 1.0, 1.0)
-        for log in known.logs.values():
-            log.append(now)
-        self._entries += len(known.logs)
+            return False, WindowStanding(longest, 0, 1.0, 1.0)
+        self._entries += sum(log.add(now) for log in known.logs.values())
         known.expires = now + max(known.logs)
         self._keys[key] = known
         self._keys.move_to_end(key)
         return True, _standing(known, windows, now)
 
-    def look(self, key: str, windows: Sequence[Window], now: float) -> Standing | None:
+    def look(self, key: str, windows: Sequence[Window], now: float) -> WindowStanding | None:
         """How a key stands, nothing being counted."""
         return _standing(self._current(key, windows, now), windows, now) if windows else None
 
@@ -77,12 +68,10 @@ class SlidingLog:
         for window in windows:
             log = known.logs.get(window.length_s)
             if log is None:
-                known.logs[window.length_s] = deque()
-                continue
-            horizon = now - window.length_s
-            while log and log[0] <= horizon:
-                log.popleft()
-                self._entries -= 1
+                known.logs[window.length_s] = Log(window)
+            else:
+                log.change(window)
+                self._entries -= log.forget(now)
         return known
 
     def _has_room(self, wanted: int, now: float) -> bool:
@@ -97,33 +86,24 @@ class SlidingLog:
 
 
 class _Key:
-    """One key's admissions for each window length, oldest first, and when the last of them stops to count."""
+    """One key's admissions for each window length, and when the last of them stops to count."""
 
     __slots__ = ("expires", "logs")
 
     def __init__(self) -> None:
-        self.logs: dict[float, deque[float]] = {}
+        self.logs: dict[float, Log] = {}
         self.expires = 0.0
 
 
-def _standing(known: _Key, windows: Sequence[Window], now: float) -> Standing:
+def _standing(known: _Key, windows: Sequence[Window], now: float) -> WindowStanding:
     retry_after_s = 0.0
     nearest: tuple[int, float, Window] | None = None
     for window in windows:
         log = known.logs[window.length_s]
-        remaining = max(0, window.requests - len(log))
-        resets_in_s = log[0] + window.length_s - now if log else 0.0
-        if remaining == 0:
-            retry_after_s = max(retry_after_s, _frees_in_s(log, window, now))
+        remaining = max(0, window.requests - log.count)
+        resets_in_s = log.resets_in_s(now)
+        retry_after_s = max(retry_after_s, log.frees_in_s(window.requests, now))
         if nearest is None or (remaining, -resets_in_s) < (nearest[0], -nearest[1]):
             nearest = (remaining, resets_in_s, window)
     assert nearest is not None
-    return Standing(nearest[2], nearest[0], nearest[1], retry_after_s)
-
-
-def _frees_in_s(log: deque[float], window: Window, now: float) -> float:
-    """When a full window has room again: as its limit-th last admission leaves it. Never, for a limit of 0."""
-    if window.requests < 1:
-        return window.length_s
-    # The smallest step above zero where rounding would say "now": the entry is still inside.
-    return max(log[-window.requests] + window.length_s - now, math.ulp(now))
+    return WindowStanding(nearest[2], nearest[0], nearest[1], retry_after_s)
