@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -114,7 +115,7 @@ async def test_a_key_that_is_another_accounts_is_refused_and_costs_the_others_no
         ({"id": str(uuid.uuid4()).upper()}, "UUID"),
     ],
 )
-async def test_records_that_make_no_sense_are_refused(office: Office, fields: dict[str, object], word: str) -> None:
+async def test_records_that_make_no_sense_are_refused(office: Office, fields: dict[str, Any], word: str) -> None:
     ada = await office.person()
     bad, good = record(ada, **fields), record(ada, started_at=NOW + timedelta(minutes=4))
     reply = await office.usage.ledger.record([bad, good], gateway=GATEWAY)

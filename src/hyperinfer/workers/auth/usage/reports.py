@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import desc, select
+from sqlalchemy import desc, nulls_first, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hyperinfer.contracts.usage import MAX_ROWS, OTHER, UsageQuery, UsageReport, UsageRow
@@ -51,7 +51,7 @@ class Reports:
             ]
             total = self._row(TOTAL, TOTAL, (await session.execute(select(*source.sums).where(*conditions))).one())
             group = source.groups[query.group]
-            order = (group,) if query.group == "day" else (desc(source.sums[2] + source.sums[3]), group)
+            order = (group,) if query.group == "day" else (desc(source.sums[2] + source.sums[3]), nulls_first(group))
             grouped = select(group, *source.sums).where(*conditions).group_by(group).order_by(*order)
             found = (await session.execute(grouped.limit(MAX_ROWS + 1))).all()
             shown = found if len(found) <= MAX_ROWS else found[:MAX_ROWS]
