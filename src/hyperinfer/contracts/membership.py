@@ -120,7 +120,7 @@ JOIN = Method("join", Join, Published, INVITED)
 WATCH_MEMBERS = Method("watchMembers", Newest, Nothing, ANY_MEMBER, streams=True)
 """Chunks are `Published`: the list that there is, if it is newer than the caller's, then each as it is issued."""
 
-METHODS = (JOIN, WATCH_MEMBERS)
-
 INTRODUCE = Method("introduce", Nothing, Introduction, PUBLIC)
-"""Answered by every worker, beside its own contract."""
+"""Answered by every worker, beside its own contract; the other two by auth."""
+
+METHODS = (JOIN, WATCH_MEMBERS, INTRODUCE)
