@@ -34,6 +34,15 @@ BOOTSTRAP = "net.bootstrap"
 @click.argument("code")
 @click.option("--role", help="What the worker is to be; the code must say the same.")
 @click.option("--name", default="", help="What to call it; otherwise this machine's name.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(1, 3600),
+    default=90,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to try to reach auth.",
+)
 @click.option("--run", is_flag=True, help="Run the worker at once.")
 @options.rack
 @options.settings
@@ -44,6 +53,7 @@ def command(
     code: str,
     role: str | None,
     name: str,
+    wait_s: float,
     run: bool,
     rack: str | None,
     env: str | None,
@@ -72,7 +82,7 @@ def command(
     net = loaded.settings.net
     if wanted.bootstrap and net.bootstrap is None:
         net = msgspec.structs.replace(net, bootstrap=wanted.bootstrap)
-    published = asyncio.run(_join(wanted, worker, net, called))
+    published = asyncio.run(_join(wanted, worker, net, called, wait_s))
     joining.keep(place.swarm, wanted, published)
     _keep_bootstrap(wanted, loaded)
     _tell(wanted, worker, place.swarm, rack, as_json=as_json)
@@ -82,7 +92,7 @@ def command(
         context.invoke(running.command, wtype=wanted.role, rack=rack, env=env, file=file, sets=sets)
 
 
-async def _join(code: "JoinCode", worker: "Identity", settings: "NetSettings", name: str) -> "Published":
+async def _join(code: "JoinCode", worker: "Identity", settings: "NetSettings", name: str, wait_s: float) -> "Published":
     from hyperinfer.cli.processes import net_of
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.facilities.net.peers import Peers
@@ -97,7 +107,7 @@ async def _join(code: "JoinCode", worker: "Identity", settings: "NetSettings", n
         Peers(await net.open(worker), clock=clock, settings=settings) as own,
     ):
         joining = Joining(code, worker, invited=invited, own=own, clock=clock)
-        return await joining.join(name=name, say=_once())
+        return await joining.join(name=name, say=_once(), wait_s=wait_s)
 
 
 def _once() -> Any:

@@ -20,8 +20,6 @@ from hyperinfer.protocol.join_code import JoinCode
 
 CALL_S = 15.0
 ASK_S = 10.0
-WAIT_S = 90.0
-"""How long auth is waited for in all."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 4.0
 
@@ -59,7 +57,7 @@ class Joining:
         self._own = own
         self._clock = clock
 
-    async def join(self, *, name: str, say: Say, wait_s: float = WAIT_S) -> Published:
+    async def join(self, *, name: str, say: Say, wait_s: float) -> Published:
         """Ask until admitted; gives the member list, which has been verified and names this worker.
 
         Raises `Forbidden` if auth refuses, `Untrusted` if it is not the auth it should be, `Unavailable` if it cannot

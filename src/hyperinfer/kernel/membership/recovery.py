@@ -59,7 +59,7 @@ def take_over(folder: Path, auth: Identity, *, now: datetime, copy: bytes | None
     The list is the newest of this machine's own and `copy`, the content of a `members.json` from another machine. The auth
     of before is taken off it. Raises `Untrusted` for a copy that is not this swarm's.
     """
-    known = max(_listed(folder), *([_copied(folder, copy)] if copy else []), key=lambda one: one.order)
+    known = max((_listed(folder), *((_copied(folder, copy),) if copy else ())), key=lambda one: one.order)
 
     def succeeded(_: tuple[Member, ...]) -> tuple[Member, ...]:
         others = tuple(one for one in known.members if one.key != auth.public_key)
