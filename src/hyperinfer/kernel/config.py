@@ -29,8 +29,11 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
     "METRICS_ENABLED": ((COMMON, "observe.enabled"),),
-    "DEFAULT_RATE_LIMIT": (("gateway", "limits.default_per_hour"),),
-    "PREMIUM_RATE_LIMIT": (("gateway", "limits.premium_per_hour"),),
+    "DATABASE_READ_URL": (("auth", "database_read_url"),),
+    "DEFAULT_RATE_LIMIT": (("gateway", "limits.default_per_hour"), ("auth", "tiers.default.requests_per_hour")),
+    "PREMIUM_RATE_LIMIT": (("gateway", "limits.premium_per_hour"), ("auth", "tiers.premium.requests_per_hour")),
+    "MAX_REQUESTS_PER_INTERVAL": (("auth", "tiers.default.requests_per_interval"),),
+    "RESET_INTERVAL_MINUTE": (("auth", "tiers.default.interval_minutes"),),
 }
 """Environment variables with names of their own: the workers and settings that each stands for."""
 

@@ -43,15 +43,15 @@ class ApiKeyText:
 
 def mint() -> ApiKeyText:
     """A new key from the system's randomness."""
-    public_id = _random(PUBLIC_ID_LENGTH)
-    body = f"{PREFIX}{public_id}_{_random(SECRET_LENGTH)}"
-    return ApiKeyText(public_id, body + _checksum(body))
+    public_id = random_text(PUBLIC_ID_LENGTH)
+    body = f"{PREFIX}{public_id}_{random_text(SECRET_LENGTH)}"
+    return ApiKeyText(public_id, body + checksum(body))
 
 
 def parse(text: str) -> ApiKeyText | None:
     """The key that a text is, or nothing if its form or checksum is wrong."""
     found = _FORM.fullmatch(text)
-    if found is None or _checksum(text[:-CHECKSUM_LENGTH]) != found[3]:
+    if found is None or checksum(text[:-CHECKSUM_LENGTH]) != found[3]:
         return None
     return ApiKeyText(found[1], text)
 
@@ -61,11 +61,13 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _random(length: int) -> str:
+def random_text(length: int) -> str:
+    """So many characters of base62 from the system's randomness."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _checksum(body: str) -> str:
+def checksum(body: str) -> str:
+    """CRC-32 of what stands before it, in base62."""
     number = zlib.crc32(body.encode())
     digits = ""
     for _ in range(CHECKSUM_LENGTH):

@@ -4,7 +4,7 @@ from typing import Any
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.errors import Unauthenticated
@@ -62,7 +62,12 @@ def sign(who: Principal, *, session_id: str, key: Ed25519PrivateKey, key_id: str
 
 def public_jwk(key: Ed25519PrivateKey, key_id: str) -> dict[str, str]:
     """The public half of a signing key, as a JWK set holds it."""
-    jwk: dict[str, Any] = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return jwk_of(key.public_key().public_bytes_raw(), key_id)
+
+
+def jwk_of(public: bytes, key_id: str) -> dict[str, str]:
+    """The same of a public key of 32 bytes."""
+    jwk: dict[str, Any] = jwt.algorithms.OKPAlgorithm.to_jwk(Ed25519PublicKey.from_public_bytes(public), as_dict=True)
     return {**{name: str(value) for name, value in jwk.items()}, "kid": key_id, "alg": ALGORITHM, "use": "sig"}
 
 

@@ -24,6 +24,7 @@ class Feed:
     def __init__(self, database: AuthDatabase) -> None:
         self._database = database
         self._changed = asyncio.Event()
+        self._ending = False
         database.on_publish(self._wake)
 
     async def since(self, since: Since) -> Changes:
@@ -53,9 +54,9 @@ class Feed:
         )
 
     async def watch(self, since: Since) -> AsyncIterator[Changes]:
-        """Page after page, without end: what there is, then what comes, and an empty page now and then."""
+        """Page after page, until auth stops: what there is, then what comes, and an empty page now and then."""
         silent_s = BEAT_S
-        while True:
+        while not self._ending:
             changed = self._changed
             page = await self.since(since)
             news = page.is_whole or page.changes
@@ -69,6 +70,11 @@ class Feed:
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await changed.wait()
             silent_s += LOOK_EVERY_S
+
+    def end(self) -> None:
+        """Let those who watch go: auth is stopping."""
+        self._ending = True
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -1,52 +1,91 @@
-"""Auth's methods: the contract's requests, counted and handed to the service."""
+"""Auth's methods: the contract's requests, counted, with where they come from, and handed to who answers them."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from hyperinfer.contracts import auth as contract
-from hyperinfer.contracts import people
+from hyperinfer.contracts import directory, people
 from hyperinfer.contracts.acting import As, at_auth
-from hyperinfer.contracts.method import Method, Nothing, Reply, Request
+from hyperinfer.contracts.directory import Changes, Since
+from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.kernel.calls import Call, Route, route
-from hyperinfer.workers.auth.keys import Keys
 from hyperinfer.workers.auth.meters import Meters
-from hyperinfer.workers.auth.service import AuthService
+from hyperinfer.workers.auth.origin import Origin, origin_of
+from hyperinfer.workers.auth.parts import Parts
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+Answer = Callable[[Q, Origin], Awaitable[R]]
+"""Answers a request that has this origin."""
+
+_encoder = msgspec.json.Encoder()
 
 
-def routes(service: AuthService, keys: Keys, meters: Meters) -> Sequence[Route]:
-    """Every method of the contract."""
+def routes(parts: Parts, meters: Meters) -> Sequence[Route]:
+    """Every method of the contracts."""
+    return (*_own(parts, meters), *_passed_on(parts, meters))
 
-    def counted(method: Method[Request, Reply], answer: Callable[[Request], Awaitable[Reply]]) -> Route:
-        async def handler(request: Request, call: Call) -> Reply:
+
+def _own(parts: Parts, meters: Meters) -> Sequence[Route]:
+    """What gateways ask for themselves and for strangers."""
+
+    def counted(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
+        async def handler(request: Q, call: Call) -> R:
             with meters.counted(method):
-                return await answer(request)
+                return await answer(request, origin_of(call))
 
         return route(method, handler)
 
-    async def verify_session(request: contract.Credential) -> contract.Validated:
-        return await service.verify_session(request.key)
+    async def verify_session(request: contract.Credential, _origin: Origin) -> contract.Validated:
+        return await parts.sessions.verify(request.key)
 
-    async def validate(request: contract.Credential) -> contract.Validated:
-        return await keys.validate(request.key)
+    async def validate(request: contract.Credential, _origin: Origin) -> contract.Validated:
+        return await parts.keys.validate(request.key)
 
-    async def generate(request: As[people.GenerateApiKey]) -> people.NewApiKey:
-        return await keys.generate(request.actor.user_id, request.wanted.name)
+    async def jwks(_request: Nothing, _origin: Origin) -> contract.Jwks:
+        return await parts.signing.jwks()
 
-    async def list_keys(request: As[Nothing]) -> people.ApiKeys:
-        return people.ApiKeys(keys=await keys.of(request.actor.user_id))
+    async def get(request: Since, _origin: Origin) -> Changes:
+        return await parts.feed.since(request)
 
-    async def revoke(request: As[people.OfKey]) -> people.ApiKey:
-        return await keys.revoke(request.actor.user_id, request.wanted.id)
-
-    async def jwks(request: Nothing) -> contract.Jwks:
-        return service.jwks()
+    async def watch(request: Since, call: Call) -> Nothing:
+        with meters.counted(directory.WATCH_DIRECTORY):
+            async for page in parts.feed.watch(request):
+                await call.stream([_encoder.encode(page)])
+        return Nothing()
 
     return (
-        counted(contract.REGISTER, service.register),
-        counted(contract.LOGIN, service.login),
+        counted(contract.REGISTER, parts.registration.register),
+        counted(contract.LOGIN, parts.sessions.login),
         counted(contract.VERIFY_SESSION, verify_session),
         counted(contract.VALIDATE_API_KEY, validate),
-        counted(at_auth(people.GENERATE_API_KEY), generate),
-        counted(at_auth(people.LIST_API_KEYS), list_keys),
-        counted(at_auth(people.REVOKE_API_KEY), revoke),
         counted(contract.JWKS, jwks),
+        counted(directory.GET_DIRECTORY, get),
+        route(directory.WATCH_DIRECTORY, watch),
+    )
+
+
+def _passed_on(parts: Parts, meters: Meters) -> Sequence[Route]:
+    """What gateways pass on for people."""
+
+    def counted(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
+        async def handler(request: As[Q], call: Call) -> R:
+            with meters.counted(method):
+                return await answer(request.wanted, origin_of(call, request.actor))
+
+        return route(at_auth(method), handler)
+
+    return (
+        counted(people.REFRESH, parts.sessions.refresh),
+        counted(people.LOGOUT, parts.sessions.logout),
+        counted(people.LIST_SESSIONS, parts.sessions.listed),
+        counted(people.END_SESSIONS, parts.sessions.end),
+        counted(people.GENERATE_API_KEY, parts.keys.generate),
+        counted(people.LIST_API_KEYS, parts.keys.listed),
+        counted(people.UPDATE_API_KEY, parts.keys.update),
+        counted(people.ROTATE_API_KEY, parts.keys.rotate),
+        counted(people.REVOKE_API_KEY, parts.keys.revoke),
     )

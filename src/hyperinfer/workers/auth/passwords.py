@@ -1,6 +1,10 @@
-"""Passwords: Argon2id in threads of their own, never on the event loop, and never without bound."""
+"""Passwords: Argon2id in threads of their own, never on the event loop, and never without bound.
+
+Hashes of bcrypt, from another system, verify too and are replaced at the next log-in.
+"""
 
 import asyncio
+import re
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +13,7 @@ from importlib.resources import files
 from types import TracebackType
 from typing import Self, TypeVar
 
+import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -27,6 +32,15 @@ HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # The hash of a random text under the same parameters, verified where there is no account, so that it takes as long.
 NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$ca6M05R5ecKp+tdbNEnL7Q$eDUvvVBS3qwfqGXzTgsEJDNwPLu5M/U+HoFKRamVx9w"
 
+UNSET = ""
+"""The hash of an account that has no password yet: none is right."""
+
+BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+BCRYPT_BYTES = 72
+"""As much of a password as bcrypt looks at."""
+MOST_ROUNDS = 15
+"""bcrypt's cost beyond which a hash is not tried: it would hold a thread for longer than anybody waits."""
+
 COMMON = frozenset(files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8").split())
 
 
@@ -44,12 +58,27 @@ def check_policy(password: str, *, names: tuple[str, ...] = ()) -> None:
         raise BadRequest("A password must not be the account's own name.", param="password")
 
 
+def is_outdated(stored: str, password: str) -> bool:
+    """Whether the right password is to be hashed anew, in today's way.
+
+    Of a longer one than bcrypt looks at nobody knows whether all of it was typed right, so that hash stays.
+    """
+    if BCRYPT.fullmatch(stored):
+        return len(_prepared(password)) <= BCRYPT_BYTES
+    return HASHER.check_needs_rehash(stored)
+
+
 class Passwords:
-    """Hashes and verifies; at most `MAX_WAITING` wait for a thread, further ones are refused with `Overloaded`."""
+    """Hashes and verifies; at most `MAX_WAITING` wait for a thread, further ones are refused with `Overloaded`.
+
+    While there are hashes of bcrypt (`rounds` says how costly the costliest is), what is refused takes the time of both
+    kinds, whichever the account has: the time must not tell whether there is an account.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._waiting = 0
+        self.rounds: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -70,8 +99,8 @@ class Passwords:
 
     async def verify(self, stored: str | None, password: str) -> bool:
         """Whether a password is the one whose hash is stored; without a hash it never is, and takes as long."""
-        matches = await self._run(partial(_verify, stored or NOBODY, _prepared(password[: MAX_LENGTH + 1])))
-        return matches and stored is not None
+        prepared = _prepared(password[: MAX_LENGTH + 1])
+        return await self._run(partial(_verify, stored or UNSET, prepared, self.rounds))
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= MAX_WAITING:
@@ -83,13 +112,41 @@ class Passwords:
             self._waiting -= 1
 
 
+def rounds_of(stored: str) -> int | None:
+    """The cost of a hash of bcrypt; nothing for another, and for one that is too costly to be tried."""
+    found = BCRYPT.fullmatch(stored)
+    return int(found[1]) if found and int(found[1]) <= MOST_ROUNDS else None
+
+
 def _prepared(password: str) -> bytes:
     """A password as it is hashed: in one Unicode form (RFC 8265, OpaqueString), however a keyboard composes it."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
-def _verify(stored: str, password: bytes) -> bool:
+def _verify(stored: str, password: bytes, rounds: int | None) -> bool:
+    own = rounds_of(stored)
+    if own is not None:
+        if _is_bcrypt(stored, password):
+            return True
+        _is_argon2(NOBODY, password)
+        return False
+    is_ours = stored.startswith("$argon2")
+    if _is_argon2(stored if is_ours else NOBODY, password) and is_ours:
+        return True
+    if rounds is not None:
+        _is_bcrypt(f"$2b${rounds:02}${'.' * 53}", password)
+    return False
+
+
+def _is_argon2(stored: str, password: bytes) -> bool:
     try:
         return HASHER.verify(stored, password)
     except (VerificationError, InvalidHashError):
+        return False
+
+
+def _is_bcrypt(stored: str, password: bytes) -> bool:
+    try:
+        return bcrypt.checkpw(password[:BCRYPT_BYTES], stored.encode())
+    except ValueError:  # a salt or a password that bcrypt does not take
         return False

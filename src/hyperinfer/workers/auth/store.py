@@ -1,130 +1,75 @@
-"""The accounts' database: what is read and written, one short transaction each."""
+"""What several parts of auth look up in the accounts' database, each within a session that the caller has opened."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from hyperinfer.errors import Conflict
-from hyperinfer.facilities.store import Database
-from hyperinfer.workers.auth.models import ApiKeyRow, SigningKeyRow, User
+from hyperinfer.workers.auth.models import ApiKeyRow, SessionRow, User
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class AuthStore:
-    """Users, API keys and signing keys. What a method has returned from is synced to the disk.
-
-    Every method raises `Unavailable` where the database cannot be used now.
-    """
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._database = Database(engine)
-
-    # --- accounts -------------------------------------------------------------------------------------------
-
-    async def add_user(self, user: User, key: ApiKeyRow) -> None:
-        """Add an account and its first key. Raises `Conflict` if the name or the e-mail is taken."""
-        try:
-            async with self._database.write() as session:
-                session.add(user)
-                await session.flush()
-                session.add(key)
-        except IntegrityError as error:
-            raise Conflict("An account with this e-mail or username exists already.") from error
-
-    async def user_named(self, name: str) -> User | None:
-        """The account with this username or e-mail, in lower case."""
-        column = User.email if "@" in name else User.username
-        async with self._database.read() as session:
-            return await session.scalar(select(User).where(column == name))
-
-    async def user(self, user_id: str) -> User | None:
-        """An account by id."""
-        async with self._database.read() as session:
-            return await session.get(User, user_id)
-
-    async def first_admin(self) -> User | None:
-        """The administrator that was made first."""
-        async with self._database.read() as session:
-            wanted = select(User).where(User.role == "admin").order_by(User.created_at, User.id).limit(1)
-            return await session.scalar(wanted)
-
-    async def set_password(self, user_id: str, password_hash: str) -> None:
-        """Replace a password's hash."""
-        async with self._database.write() as session:
-            await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
-
-    # --- API keys -------------------------------------------------------------------------------------------
-
-    async def add_key(self, key: ApiKeyRow, *, most: int) -> bool:
-        """Add an API key, unless its user has `most` active ones already; says whether it was added."""
-        async with self._database.write() as session:
-            active = select(func.count()).where(ApiKeyRow.user_id == key.user_id, ApiKeyRow.is_active)
-            if (await session.scalar(active) or 0) >= most:
-                return False
-            session.add(key)
-            return True
-
-    async def keys_of(self, user_id: str, *, most: int) -> Sequence[ApiKeyRow]:
-        """A user's keys, newest first; beyond `most`, revoked ones are left out first."""
-        wanted = select(ApiKeyRow).where(ApiKeyRow.user_id == user_id)
-        async with self._database.read() as session:
-            found = await session.scalars(
-                wanted.order_by(ApiKeyRow.is_active.desc(), ApiKeyRow.created_at.desc()).limit(most)
-            )
-            return sorted(found, key=lambda row: row.created_at, reverse=True)
-
-    async def key_with_user(self, public_id: str) -> tuple[ApiKeyRow, User] | None:
-        """A key by its public id, and whose it is."""
-        wanted = select(ApiKeyRow, User).join(User, User.id == ApiKeyRow.user_id)
-        async with self._database.read() as session:
-            row = (await session.execute(wanted.where(ApiKeyRow.public_id == public_id))).one_or_none()
-            return (row[0], row[1]) if row is not None else None
-
-    async def revoke_key(self, user_id: str, key_id: str) -> ApiKeyRow | None:
-        """End a key of a user; nothing if the user has no such key."""
-        async with self._database.write() as session:
-            key = await session.scalar(
-                select(ApiKeyRow).where(ApiKeyRow.id == key_id, ApiKeyRow.user_id == user_id).with_for_update()
-            )
-            if key is not None:
-                key.is_active = False
-            return key
-
-    async def keys_used(self, when: Mapping[str, datetime]) -> None:
-        """Note when keys were last used, by their ids, all at once."""
-        if not when:
-            return
-        statement = update(ApiKeyRow).where(ApiKeyRow.id == bindparam("key")).values(last_used_at=bindparam("moment"))
-        async with self._database.write() as session:
-            connection = await session.connection()
-            await connection.execute(statement, [{"key": key, "moment": moment} for key, moment in when.items()])
-
-    # --- signing keys ---------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def signing_keys(self) -> AsyncIterator["SigningKeys"]:
-        """Look and change in one transaction, so that of two processes the second finds what the first has made."""
-        async with self._database.write() as session:
-            yield SigningKeys(session)
+def uuid_of(text: str) -> str | None:
+    """An id as the database writes it; nothing for what can be none."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return None
 
 
-class SigningKeys:
-    """The signing keys within one transaction."""
+async def user_by_id(session: AsyncSession, user_id: str) -> User | None:
+    """An account by id, whatever text that is."""
+    wanted = uuid_of(user_id)
+    return await session.get(User, wanted) if wanted else None
 
-    def __init__(self, session: AsyncSession) -> None:
-        self._session = session
 
-    async def current(self) -> SigningKeyRow | None:
-        """The key that has not been retired."""
-        wanted = select(SigningKeyRow).where(SigningKeyRow.retired_at.is_(None))
-        return await self._session.scalar(wanted.order_by(SigningKeyRow.created_at.desc()).limit(1))
+async def user_named(session: AsyncSession, name: str) -> User | None:
+    """The account with this username or e-mail, in the form that is stored."""
+    if not name.isprintable():
+        return None
+    return await session.scalar(select(User).where((User.email if "@" in name else User.username) == name))
 
-    def add(self, row: SigningKeyRow) -> None:
-        """Add a key."""
-        self._session.add(row)
+
+async def is_taken(session: AsyncSession, *, email: str, username: str | None = None) -> bool:
+    """Whether an account has this e-mail or this username."""
+    same = User.email == email if username is None else or_(User.email == email, User.username == username)
+    return await session.scalar(select(User.id).where(same).limit(1)) is not None
+
+
+async def first_admin(session: AsyncSession) -> User | None:
+    """The administrator that was made first."""
+    wanted = select(User).where(User.role == "admin").order_by(User.created_at, User.id).limit(1)
+    return await session.scalar(wanted)
+
+
+async def has_another_admin(session: AsyncSession, user_id: str) -> bool:
+    """Whether somebody else is an administrator who may log in."""
+    wanted = select(User.id).where(User.role == "admin", User.is_active, User.id != user_id)
+    return await session.scalar(wanted.limit(1)) is not None
+
+
+async def key_of(session: AsyncSession, user_id: str, key_id: str) -> ApiKeyRow | None:
+    """A key by id, if it is this person's."""
+    wanted = uuid_of(key_id)
+    if wanted is None:
+        return None
+    return await session.scalar(select(ApiKeyRow).where(ApiKeyRow.id == wanted, ApiKeyRow.user_id == user_id))
+
+
+async def active_keys(session: AsyncSession, user_id: str, now: datetime) -> int:
+    """How many keys of a person work."""
+    lasts = or_(ApiKeyRow.expires_at.is_(None), ApiKeyRow.expires_at > now)
+    count = select(func.count()).select_from(ApiKeyRow)
+    return await session.scalar(count.where(ApiKeyRow.user_id == user_id, ApiKeyRow.is_active, lasts)) or 0
+
+
+async def open_sessions(session: AsyncSession, user_id: str, now: datetime) -> Sequence[SessionRow]:
+    """The sessions of a person that last, newest first."""
+    wanted = select(SessionRow).where(
+        SessionRow.user_id == user_id, SessionRow.ended_at.is_(None), SessionRow.expires_at > now
+    )
+    return (await session.scalars(wanted.order_by(SessionRow.created_at.desc(), SessionRow.id))).all()
