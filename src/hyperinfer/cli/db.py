@@ -13,6 +13,7 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import load, paths
 from hyperinfer.cli.table import show_table
 from hyperinfer.facilities.clock import SystemClock
@@ -75,6 +76,8 @@ def upgrade(place: "Paths", settings: "AuthSettings", as_json: bool) -> None:
     from hyperinfer.workers.auth.backup.upgrading import upgrade as run
 
     done = asyncio.run(run(place, settings))
+    if done.before != done.now:
+        noted("database.upgraded", data=place.data, before=done.before or "-", now=done.now)
     if as_json:
         show_json({"before": done.before, "now": done.now})
     elif done.before == done.now:
@@ -99,6 +102,7 @@ def backup(place: "Paths", settings: "AuthSettings", target: Path, as_json: bool
 
     with progress("Backing up") as shown:
         made = asyncio.run(make_backup(place, settings, target, now=SystemClock().now(), progress=shown))
+    noted("database.backed_up", data=place.data, sha256=made.sha256)
     size_bytes = made.file.stat().st_size
     if as_json:
         show_json(

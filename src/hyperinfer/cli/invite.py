@@ -9,6 +9,7 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import ALIASES, SETTINGS, known_swarm, load
 from hyperinfer.cli.table import show_table
 from hyperinfer.errors import BadRequest
@@ -67,6 +68,7 @@ def command(
         lasts=_time(expires),
         now=SystemClock().now(),
     )
+    noted("invite.made", invite=invite.id, role=invite.role)
     code = join_code.encode(
         join_code.JoinCode(
             role=invite.role,
@@ -136,6 +138,7 @@ def revoke(invite: str) -> None:
 
     gone = invites.revoke(known_swarm(), invite.strip(), now=SystemClock().now())
     say(f"The invite {gone.id[:SHORT]} admits nobody any more.")
+    noted("invite.revoked", invite=gone.id)
 
 
 def _time(text: str) -> timedelta:

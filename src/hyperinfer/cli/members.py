@@ -5,6 +5,7 @@ import click
 from hyperinfer.cli import authority, options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import ALIASES, known_swarm
 from hyperinfer.cli.table import show_table
 from hyperinfer.contracts.membership import Member
@@ -61,6 +62,7 @@ def add(key: str, roles: tuple[str, ...], name: str) -> None:
         auth=authority.at_hand(folder),
     )
     say(f"{_title(member)} is a member as {', '.join(member.roles)}.")
+    noted("member.added", member=member.public_key, roles=" ".join(member.roles))
 
 
 @command.command("list")
@@ -112,6 +114,7 @@ def revoke(key: str) -> None:
     found = _find(key.strip(), file.read(folder).members)
     member = members.revoke(folder, found.key, now=SystemClock().now(), auth=authority.at_hand(folder))
     say(f"{_title(member)} is no member any more.")
+    noted("member.revoked", member=member.public_key)
 
 
 @command.command("rename")
@@ -123,6 +126,7 @@ def rename(key: str, name: str) -> None:
     found = _find(key.strip(), file.read(folder).members)
     member = members.rename(folder, found.key, name, now=SystemClock().now(), auth=authority.at_hand(folder))
     say(f"{_title(found)} is now {_title(member)}.")
+    noted("member.renamed", member=member.public_key, name=member.name)
 
 
 def _find(wanted: str, all_members: tuple[Member, ...]) -> Member:

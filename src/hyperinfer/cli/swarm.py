@@ -8,6 +8,7 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import known_swarm, load, paths, swarm_folder
 
 MAX_COPY_BYTES = 64 * 1024 * 1024
@@ -32,6 +33,7 @@ def init(as_json: bool) -> None:
     folder = swarm_folder()
     root = swarm.create(folder)
     auth = authority.found(paths(load("auth")))
+    noted("swarm.made", root_key=root.public_key.hex())
     if as_json:
         show_json({"root_key": root.public_key.hex(), "auth_key": auth.public_key.hex(), "folder": str(folder)})
         return
@@ -72,7 +74,9 @@ def recovery() -> None:
     """
     from hyperinfer.kernel.membership import recovery as words
 
-    say(words.words(known_swarm()))
+    shown = words.words(known_swarm())
+    noted("swarm.recovery_words_shown")
+    say(shown)
     note("These words are the root key itself: keep them on paper, and show them to nobody.")
 
 
@@ -104,6 +108,7 @@ def recover(root_key: str | None, copy: Path | None, rack: str | None, as_json: 
     auth = identity.load_or_create(paths(load("auth"), rack).identity)
     content = copy.read_bytes() if copy else None
     words.take_over(folder, auth, now=SystemClock().now(), copy=content)
+    noted("swarm.recovered", auth_key=auth.public_key.hex())
     seen = _seen(folder)
     if as_json:
         show_json(seen)

@@ -23,6 +23,7 @@ from hyperinfer.kernel.paths import locked as hold
 from hyperinfer.kernel.paths import paths_of
 from hyperinfer.protocol import membership
 from hyperinfer.workers.auth.audit import heads, key
+from hyperinfer.workers.auth.audit.aside import take_in
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.origin import Origin
 
@@ -272,3 +273,41 @@ async def test_an_export_is_whole_and_runs_nothing(books: Books, audit: Audit, t
     again = await audit("export", "--out", str(target))
     assert again.code == 1
     assert "is there already" in again.err
+
+
+# --- what other commands note ------------------------------------------------------------------------------------
+
+
+async def test_commands_on_the_swarm_are_rows_once_auth_has_taken_them_in(
+    books: Books, audit: Audit, home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    member = "ab" * 32
+    for arguments in (
+        ("swarm", "init"),
+        ("members", "add", member, "--role", "inference", "--name", "gpu"),
+        ("members", "rename", "gpu", "gpu-box"),
+        ("invite", "--role", "inference"),
+        ("members", "revoke", "gpu-box"),
+        ("swarm", "recovery"),
+        ("db", "backup", str(home)),
+    ):
+        assert await asyncio.to_thread(run, list(arguments)) == 0
+    said = capfd.readouterr().out
+    assert await take_in(books.database, books.data) == 7
+    rows = [json.loads(line) for line in reversed((await audit("export")).out.splitlines())]
+    assert [row["action"] for row in rows] == [
+        "swarm.made",
+        "member.added",
+        "member.renamed",
+        "invite.made",
+        "member.revoked",
+        "swarm.recovery_words_shown",
+        "database.backed_up",
+    ]
+    assert rows[1]["details"] == {"member": member, "roles": "inference"}
+    whole = json.dumps(rows)
+    secrets = [word for line in said.splitlines() for word in line.split() if len(word) > 80]  # the code to join
+    words = max(said.splitlines(), key=lambda line: line.count(" "))
+    assert secrets
+    assert not any(secret in whole for secret in (*secrets, words))
+    assert (await audit("verify")).code == 0
