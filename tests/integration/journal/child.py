@@ -21,8 +21,7 @@ from hyperinfer.errors import Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.gateway import FakeGateway
-from hyperinfer.workers.gateway.journal import Entry, Journal, JournalSettings, Reserved, journaling
-from hyperinfer.workers.gateway.journal import journal as code
+from hyperinfer.workers.gateway.journal import Entry, Journal, JournalSettings, Reserved, journaling, writer
 
 AT_ONCE = 64
 
@@ -60,7 +59,7 @@ def begin(journal: Journal, going: Going) -> Entry:
 
 async def load(folder: Path) -> None:
     """Requests without end."""
-    code.SEGMENT_BYTES = 20_000
+    writer.SEGMENT_BYTES = 20_000
     chance = Random()
     auth = FakeGateway(recordUsage=record)
     async with journaling(folder, auth, clock=SystemClock(), settings=JournalSettings()) as journal:

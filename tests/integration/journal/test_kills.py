@@ -55,7 +55,7 @@ async def test_killed_again_and_again_nothing_is_missing_and_nothing_twice(tmp_p
     assert len(settled) > 500
     journal = Journal(tmp_path / "journal", clock=SystemClock(), settings=JournalSettings())
     await journal.open()
-    waiting, _ = await journal.undelivered(1_000_000)
+    waiting, _ = await journal.backlog.oldest(1_000_000)
     assert len(waiting) == journal.waiting
     taken = [line.split() for line in (tmp_path / "ledger").read_text().splitlines()]
     # Auth counts an id once, the first time it comes: what is sent twice must say the same.

@@ -26,7 +26,7 @@ async def journaling(data: Path, auth: Caller, *, clock: Clock, settings: Journa
     """
     folder = data / FOLDER
     journal = Journal(folder, clock=clock, settings=settings)
-    delivery = Delivery(journal, auth, RefusedFile(folder), clock=clock)
+    delivery = Delivery(journal.backlog, auth, RefusedFile(folder), clock=clock)
     await journal.open()
     try:
         async with (

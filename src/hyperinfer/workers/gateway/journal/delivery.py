@@ -9,7 +9,7 @@ from hyperinfer.contracts.usage import MAX_BATCH, RECORD_USAGE, RecordUsage, Usa
 from hyperinfer.errors import BadRequest, HyperinferError, RemoteError, TooLarge
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Caller
-from hyperinfer.workers.gateway.journal.journal import Journal
+from hyperinfer.workers.gateway.journal.backlog import Backlog
 from hyperinfer.workers.gateway.journal.refused import Refused, RefusedFile
 
 EVERY_S = 1.0
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class Delivery:
-    """Delivers one journal while `run` runs."""
+    """Delivers one backlog while `run` runs."""
 
-    def __init__(self, journal: Journal, auth: Caller, refused: RefusedFile, *, clock: Clock) -> None:
-        self._journal = journal
+    def __init__(self, backlog: Backlog, auth: Caller, refused: RefusedFile, *, clock: Clock) -> None:
+        self._backlog = backlog
         self._auth = auth
         self._refused = refused
         self._clock = clock
@@ -38,7 +38,7 @@ class Delivery:
         """Deliver until cancelled; while auth is away, try again now and then."""
         pause_s = FIRST_PAUSE_S
         while True:
-            await self._journal.something_settled()
+            await self._backlog.something()
             try:
                 more = await self._deliver()
             except (HyperinferError, OSError) as error:
@@ -49,7 +49,7 @@ class Delivery:
             pause_s = FIRST_PAUSE_S
             if self._is_away:
                 self._is_away = False
-                log.info("usage_delivered_again", waiting=self._journal.waiting)
+                log.info("usage_delivered_again", waiting=self._backlog.waiting)
             if not more:
                 await self._clock.sleep(EVERY_S)
 
@@ -57,14 +57,14 @@ class Delivery:
         """Deliver what is there, if that is quickly done; what is left waits for the next start."""
         try:
             async with asyncio.timeout(FINISH_S):
-                while self._journal.waiting:
+                while self._backlog.waiting:
                     await self._deliver()
         except (HyperinferError, OSError, TimeoutError):
-            log.info("usage_waits", records=self._journal.waiting, until="the next start")
+            log.info("usage_waits", records=self._backlog.waiting, until="the next start")
 
     async def _deliver(self) -> bool:
         """Deliver one batch; says whether there was more than one. Raises `HyperinferError`, `OSError`."""
-        records, position = await self._journal.undelivered(self._most)
+        records, position = await self._backlog.oldest(self._most)
         if not records:
             return False
         try:
@@ -78,7 +78,7 @@ class Delivery:
         if refused:
             log.error("usage_refused", records=len(refused), why=refused[0].why, id=refused[0].record.id)
             await asyncio.to_thread(self._refused.add, refused)
-        await self._journal.delivered(position, len(records))
+        self._backlog.delivered(position, len(records))
         is_full = len(records) == self._most
         self._most = min(2 * self._most, MAX_BATCH)
         return is_full

@@ -114,7 +114,7 @@ class Segments:
         """Remove segments that end before a position, never the last."""
         starts = self.starts()
         for start, following in pairwise(starts):
-            if following <= position:
+            if following < position:
                 self.path(start).unlink(missing_ok=True)
 
     def starts(self) -> list[int]:

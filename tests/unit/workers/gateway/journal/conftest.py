@@ -93,7 +93,7 @@ def begin(journal: Journal, going: Going | None = None, *, user: str = "u1", lab
 
 async def all_waiting(journal: Journal) -> Sequence[UsageRecord]:
     """Everything that waits for delivery."""
-    records, _ = await journal.undelivered(1_000_000)
+    records, _ = await journal.backlog.oldest(1_000_000)
     return records
 
 

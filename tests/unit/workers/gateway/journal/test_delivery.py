@@ -98,7 +98,7 @@ async def test_a_stop_delivers_what_is_there_and_waits_for_nobody(desk: Desk) ->
 
 
 async def test_delivered_segments_are_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperinfer.workers.gateway.journal.journal.SEGMENT_BYTES", 1000)
+    monkeypatch.setattr("hyperinfer.workers.gateway.journal.writer.SEGMENT_BYTES", 1000)
     async with desk.opened() as journal:
 
         def enough() -> bool:

@@ -79,7 +79,7 @@ async def test_what_was_never_settled_is_settled_with_what_was_noted_last(desk: 
 async def test_a_request_under_way_outlives_the_segment_that_it_began_in(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hyperinfer.workers.gateway.journal.journal.SEGMENT_BYTES", 2000)
+    monkeypatch.setattr("hyperinfer.workers.gateway.journal.writer.SEGMENT_BYTES", 2000)
     going = Going()
     async with desk.opened() as journal:
         entry = begin(journal, going)
