@@ -99,12 +99,16 @@ async def test_a_stop_delivers_what_is_there_and_waits_for_nobody(desk: Desk) ->
 
 async def test_delivered_segments_are_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hyperinfer.workers.gateway.journal.writer.SEGMENT_BYTES", 1000)
+    desk.auth.error = Unavailable("Away.")
     async with desk.opened() as journal:
 
-        def enough() -> bool:
+        def several() -> bool:
             begin(journal).settle("success")
-            return len(desk.auth.taken) > 100
+            return len(desk.segments) > 5
 
-        await desk.turn(0.5, enough)
-        await desk.turn(0.5, lambda: not journal.waiting)
-        assert len(desk.segments) <= 3
+        await desk.turn(0.5, several)
+        assert len(desk.segments) == 6
+        desk.auth.error = None
+        # The one being written is never removed, nor the one before it while all of it has only just been delivered.
+        await desk.turn(0.5, lambda: len(desk.segments) <= 2)
+        assert not journal.waiting
