@@ -119,7 +119,8 @@ def export(place: Place, kind: str, out: Path | None, **wanted: Any) -> None:
                     count += 1
         return count
 
-    note(f"{asyncio.run(write()):,} rows written.")
+    count = asyncio.run(write())
+    note(f"{count:,} {'row' if count == 1 else 'rows'} written.")
 
 
 @command.command("verify")

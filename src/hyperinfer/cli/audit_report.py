@@ -41,7 +41,7 @@ def tell(report: Report) -> None:
     verdict = report.verdict
     if report.begin.at:
         note(f"Rows up to {report.begin.seq:,} are not verified: on {report.begin.at:%Y-%m-%d} the log was begun anew.")
-    looked = f"{verdict.rows:,} rows, {verdict.heads:,} published heads"
+    looked = f"{_counted(verdict.rows, 'row')}, {_counted(verdict.heads, 'published head')}"
     if report.intact:
         say(f"The audit log is intact: {looked}.")
         return
@@ -69,6 +69,10 @@ def plain(report: Report) -> dict[str, Any]:
             {"kind": one.kind, "first": one.first, "last": one.last, "said": one.said} for one in verdict.problems
         ],
     }
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(one: Problem) -> tuple[str, str, str]:

@@ -82,7 +82,7 @@ async def test_an_intact_log_ends_with_zero(books: Books, audit: Audit) -> None:
     await books.write(3)
     await books.publish()
     done = await audit("verify")
-    assert (done.code, done.out) == (0, "The audit log is intact: 3 rows, 1 published heads.\n")
+    assert (done.code, done.out) == (0, "The audit log is intact: 3 rows, 1 published head.\n")
     assert (await audit("verify", "--json")).json == {
         "intact": True,
         "rows": 3,
@@ -155,7 +155,7 @@ async def test_the_member_list_of_any_machine_holds_a_head(books: Books, audit: 
 
     copy = home / "copy.json"
     copy.write_bytes(member_list(root))
-    assert (await audit("verify", "--head", str(copy), "--json")).json["heads"] == 2
+    assert (await audit("verify", "--head", str(copy), "--json")).json["heads"] == 1
     await books.sql("DELETE FROM audit_log WHERE seq = 5", "UPDATE heads SET audit_seq = 4")
     await books.sql("UPDATE heads SET audit_link = (SELECT link FROM audit_log WHERE seq = 4)")
     (books.data / heads.FILE).unlink()
@@ -219,7 +219,7 @@ async def test_a_new_beginning_takes_a_word_and_a_stopped_auth(books: Books, aud
     done = await audit("verify")
     assert done.code == 0
     assert "Rows up to 5 are not verified" in done.err
-    assert "1 rows" in done.out
+    assert "1 row," in done.out
 
 
 # --- list and export ---------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ async def test_an_export_is_whole_and_runs_nothing(books: Books, audit: Audit, t
     assert (lines[0]["request_id"], lines[0]["details"]) == (formula, {"agent": formula})
     target = tmp_path / "audit.csv"
     done = await audit("export", "--format", "csv", "--out", str(target), "--outcome", "refused")
-    assert (done.code, done.out, done.err) == (0, "", "1 rows written.\n")
+    assert (done.code, done.out, done.err) == (0, "", "1 row written.\n")
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     (row,) = csv.DictReader(io.StringIO(target.read_text()))
     assert (row["seq"], row["request_id"], row["remote"]) == ("202", f"'{formula}", "'@x")

@@ -84,8 +84,9 @@ class Walk:
     def __post_init__(self) -> None:
         self.last, self._before = self.begin.seq, self.begin.link
         for head in self.heads:
-            if head.seq > self.begin.seq:
-                self._published.setdefault(head.seq, []).append(head)
+            same = self._published.setdefault(head.seq, []) if head.seq > self.begin.seq else None
+            if same is not None and all(head.link != other.link for other in same):
+                same.append(head)
                 self._compared += 1
 
     def take(self, entry: Entry, link: str) -> None:
