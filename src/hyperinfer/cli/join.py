@@ -66,6 +66,7 @@ def command(
     The worker's key pair is made here and stays here. CODE may be - to read it from standard input, so that it is in no
     list of processes. A machine that is in the swarm already can join again, with a further worker.
     """
+    from hyperinfer.cli import processes
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.kernel import identity, members
     from hyperinfer.kernel.membership import joining
@@ -77,6 +78,7 @@ def command(
     loaded = load(wanted.role, env=env, file=file, sets=sets)
     place = paths(loaded, rack)
     joining.check(place.swarm, wanted, clock=SystemClock())
+    processes.log_to(loaded.settings.log, place.logs / place.name, console_level="warning")
     called = members.parse_name(name or platform.node().partition(".")[0][:MAX_NAME])
     worker = identity.load_or_create(place.identity)
     net = loaded.settings.net
