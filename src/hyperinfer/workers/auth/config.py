@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from hyperinfer.contracts.limits import Count, Limits
 from hyperinfer.kernel.settings import Settings, WorkerSettings
 from hyperinfer.kernel.settings_tree import Secret
+from hyperinfer.workers.auth.usage.config import UsageSettings
 
 DAY_S = 24 * 3600
 
@@ -63,3 +64,4 @@ class AuthSettings(WorkerSettings, frozen=True):
     registration: Literal["open", "invite", "closed"] = "open"
     sessions: SessionSettings = SessionSettings()
     tiers: TierSettings = TierSettings()
+    usage: UsageSettings = UsageSettings()

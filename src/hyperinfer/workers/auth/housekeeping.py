@@ -11,9 +11,9 @@ from hyperinfer.contracts import directory as contract
 from hyperinfer.errors import IdentityError, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.auth.change import AuthDatabase
-from hyperinfer.workers.auth.models import DirectoryRow, PasswordReset, PersonInviteRow, SessionRow, User
+from hyperinfer.workers.auth.models import DirectoryRow, PasswordReset, PersonInviteRow, SessionRow
 from hyperinfer.workers.auth.parts import Parts
-from hyperinfer.workers.auth.passwords import rounds_of
+from hyperinfer.workers.auth.store import costliest_bcrypt
 
 TICK_S = 60.0
 CLEAN_EVERY_S = 3600.0
@@ -48,18 +48,8 @@ async def clean(parts: Parts, clock: Clock) -> None:
         await _delete(parts.database, table, or_(table.expires_at < before, table.used_at < before))
     await _forget_expired_sessions(parts.database, clock.now().timestamp())
     await _forget_gone(parts.database)
-    parts.passwords.rounds = await costliest_bcrypt(parts.database)
-
-
-async def costliest_bcrypt(database: AuthDatabase) -> int | None:
-    """The cost of the costliest hash of bcrypt among the accounts'; nothing if there is none. Raises `Unavailable`."""
-    wanted = select(User.password_hash).where(User.password_hash.like("$2%"))
-    costliest = None
-    async with database.read() as rows:
-        found = await rows.stream_scalars(wanted.execution_options(yield_per=BATCH))
-        async for stored in found:
-            costliest = max(rounds_of(stored) or 0, costliest or 0) or None
-    return costliest
+    async with parts.database.read() as rows:
+        parts.passwords.rounds = await costliest_bcrypt(rows)
 
 
 async def _delete(database: AuthDatabase, table: Any, which: Any) -> None:

@@ -62,6 +62,7 @@ def _own(parts: Parts, meters: Meters) -> Sequence[Route]:
         counted(contract.LOGIN, parts.sessions.login),
         counted(contract.VERIFY_SESSION, verify_session),
         counted(contract.VALIDATE_API_KEY, validate),
+        counted(contract.RESET, parts.resets.use),
         counted(contract.JWKS, jwks),
         counted(directory.GET_DIRECTORY, get),
         route(directory.WATCH_DIRECTORY, watch),
@@ -78,7 +79,13 @@ def _passed_on(parts: Parts, meters: Meters) -> Sequence[Route]:
 
         return route(at_auth(method), handler)
 
+    own, admin = parts.accounts, parts.administration
     return (
+        counted(people.GET_ACCOUNT, own.get),
+        counted(people.UPDATE_ACCOUNT, own.update),
+        counted(people.CHANGE_PASSWORD, own.change_password),
+        counted(people.DELETE_ACCOUNT, own.delete),
+        counted(people.EXPORT_ACCOUNT, own.export),
         counted(people.REFRESH, parts.sessions.refresh),
         counted(people.LOGOUT, parts.sessions.logout),
         counted(people.LIST_SESSIONS, parts.sessions.listed),
@@ -88,4 +95,14 @@ def _passed_on(parts: Parts, meters: Meters) -> Sequence[Route]:
         counted(people.UPDATE_API_KEY, parts.keys.update),
         counted(people.ROTATE_API_KEY, parts.keys.rotate),
         counted(people.REVOKE_API_KEY, parts.keys.revoke),
+        counted(people.LIST_ACCOUNTS, admin.find),
+        counted(people.SHOW_ACCOUNT, admin.show),
+        counted(people.CREATE_ACCOUNT, admin.create),
+        counted(people.CHANGE_ACCOUNT, admin.change),
+        counted(people.REMOVE_ACCOUNT, admin.remove),
+        counted(people.LIST_TIERS, admin.list_tiers),
+        counted(people.ISSUE_RESET, parts.resets.issue),
+        counted(people.INVITE_PERSON, parts.invitations.invite),
+        counted(people.LIST_PERSON_INVITES, parts.invitations.listed),
+        counted(people.REVOKE_PERSON_INVITE, parts.invitations.revoke),
     )

@@ -6,7 +6,7 @@ Hashes of bcrypt, from another system, verify too and are replaced at the next l
 import asyncio
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.resources import files
@@ -36,6 +36,7 @@ UNSET = ""
 """The hash of an account that has no password yet: none is right."""
 
 BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+BCRYPT_START = len("$2b$12$")
 BCRYPT_BYTES = 72
 """As much of a password as bcrypt looks at."""
 MOST_ROUNDS = 15
@@ -116,6 +117,11 @@ def rounds_of(stored: str) -> int | None:
     """The cost of a hash of bcrypt; nothing for another, and for one that is too costly to be tried."""
     found = BCRYPT.fullmatch(stored)
     return int(found[1]) if found and int(found[1]) <= MOST_ROUNDS else None
+
+
+def costliest(starts: Iterable[str]) -> int | None:
+    """The highest cost of hashes of bcrypt that begin so (`BCRYPT_START` characters); nothing if there are none."""
+    return max(filter(None, (rounds_of(start + "." * 53) for start in starts)), default=None)
 
 
 def _prepared(password: str) -> bytes:

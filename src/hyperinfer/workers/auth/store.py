@@ -9,6 +9,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hyperinfer.workers.auth.models import ApiKeyRow, SessionRow, User
+from hyperinfer.workers.auth.passwords import BCRYPT_START, costliest
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -44,6 +45,12 @@ async def first_admin(session: AsyncSession) -> User | None:
     """The administrator that was made first."""
     wanted = select(User).where(User.role == "admin").order_by(User.created_at, User.id).limit(1)
     return await session.scalar(wanted)
+
+
+async def costliest_bcrypt(session: AsyncSession) -> int | None:
+    """The cost of the costliest hash of bcrypt among the accounts'; nothing if there is none."""
+    starts = select(func.substr(User.password_hash, 1, BCRYPT_START)).where(User.password_hash.like("$2%"))
+    return costliest(await session.scalars(starts.distinct()))
 
 
 async def has_another_admin(session: AsyncSession, user_id: str) -> bool:

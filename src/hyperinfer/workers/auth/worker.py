@@ -17,6 +17,7 @@ from hyperinfer.workers.auth.methods import routes
 from hyperinfer.workers.auth.parts import parts_on
 from hyperinfer.workers.auth.publishing import publish_missing
 from hyperinfer.workers.auth.store import first_admin
+from hyperinfer.workers.auth.usage.methods import usage_routes
 
 
 @asynccontextmanager
@@ -32,6 +33,7 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
         meters.show_waiting(lambda: parts.passwords.waiting)
         async with (
             background(keep_house(parts, clock), name="housekeeping"),
+            background(parts.usage.purge.run(), name="purge of requests"),
             membership_on(context, extra=audit.extra, note=audit.note) as membership,
         ):
 
@@ -42,6 +44,7 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
             yield Service(
                 routes=(
                     *routes(parts, meters),
+                    *usage_routes(parts.usage, parts.actors),
                     *audit_routes(AuditLog(parts.database), parts.actors.admin),
                     *membership.routes(),
                 ),
