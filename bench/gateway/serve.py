@@ -71,11 +71,12 @@ def parts(home: Path, bootstrap: str | None) -> dict[str, Part]:
     if bootstrap:
         net |= {"net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
     echo: dict[str, Any] = {"echo__enabled": True, "echo__tokens": TOKENS, "llamacpp__enabled": False}
-    limits: dict[str, Any] = {"limits__default_per_minute": 1_000_000, "limits__default_per_hour": 1_000_000}
+    many = 1_000_000
+    tier: dict[str, Any] = {"tiers__default__requests_per_minute": many, "tiers__default__requests_per_hour": many}
     return {
-        "auth": part(AUTH, home=home, **net),
+        "auth": part(AUTH, home=home, **tier, **net),
         "inference": part(INFERENCE, home=home, **echo, **net),
-        "gateway": part(GATEWAY, home=home, http__port=0, **limits, **net),
+        "gateway": part(GATEWAY, home=home, http__port=0, **net),
     }
 
 

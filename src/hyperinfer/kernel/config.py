@@ -28,10 +28,11 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "GATEWAY_SERVICE_PORT": (("gateway", "http.port"),),
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
+    "REDIS_URL": (("gateway", "limits.redis_url"),),
     "METRICS_ENABLED": ((COMMON, "observe.enabled"),),
     "DATABASE_READ_URL": (("auth", "database_read_url"),),
-    "DEFAULT_RATE_LIMIT": (("gateway", "limits.default_per_hour"), ("auth", "tiers.default.requests_per_hour")),
-    "PREMIUM_RATE_LIMIT": (("gateway", "limits.premium_per_hour"), ("auth", "tiers.premium.requests_per_hour")),
+    "DEFAULT_RATE_LIMIT": (("auth", "tiers.default.requests_per_hour"),),
+    "PREMIUM_RATE_LIMIT": (("auth", "tiers.premium.requests_per_hour"),),
     "MAX_REQUESTS_PER_INTERVAL": (("auth", "tiers.default.requests_per_interval"),),
     "RESET_INTERVAL_MINUTE": (("auth", "tiers.default.interval_minutes"),),
 }

@@ -12,7 +12,7 @@ from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.journal import Journal, PromptHash, Reserved
-from hyperinfer.workers.gateway.limits import RequestLimits
+from hyperinfer.workers.gateway.limiting import Limiter
 from hyperinfer.workers.gateway.progress import Progress
 
 
@@ -27,8 +27,8 @@ class Counted:
 class Accounting:
     """Lets requests in. Each has one record, and gives back what it reserved and did not use."""
 
-    def __init__(self, limits: RequestLimits, journal: Journal, prompt_hash: PromptHash, *, clock: Clock) -> None:
-        self._limits = limits
+    def __init__(self, limiter: Limiter, journal: Journal, prompt_hash: PromptHash, *, clock: Clock) -> None:
+        self._limiter = limiter
         self._journal = journal
         self._prompt_hash = prompt_hash
         self._clock = clock
@@ -40,8 +40,19 @@ class Accounting:
         Raises `RateLimited`, and `Unavailable` where it could not be written down.
         """
         who = call.principal
-        limits = self._limits.admit(who)
         progress = Progress(prompt_estimate=asked.prompt_estimate, clock=self._clock)
+        admission = await self._limiter.admit(who.subjects, tokens=asked.reservation)
+        try:
+            async with self._recorded(call, asked, model=model, kind=kind, progress=progress):
+                yield Counted(admission.standing.told, progress)
+        finally:
+            await self._limiter.settle(admission, tokens=progress.usage.total_tokens)
+
+    @asynccontextmanager
+    async def _recorded(
+        self, call: Call, asked: Asked, *, model: str, kind: str, progress: Progress
+    ) -> AsyncIterator[None]:
+        who = call.principal
         reserved = Reserved(
             user_id=who.user_id,
             key_id=who.key_id,
@@ -54,7 +65,7 @@ class Accounting:
         status: Status = "error"
         code: str | None = InternalError.code
         try:
-            yield Counted(limits, progress)
+            yield
             status, code = "success", None
         except HyperinferError as error:
             status, code = ("timeout" if isinstance(error, DeadlineExceeded) else "error"), error.code

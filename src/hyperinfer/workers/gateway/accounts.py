@@ -11,7 +11,7 @@ from hyperinfer.edge.errors import status_of
 from hyperinfer.errors import BadRequest, DeadlineExceeded, Forbidden, HyperinferError, Unavailable
 from hyperinfer.kernel.calls import Call, Caller
 from hyperinfer.workers.gateway.directory import Follower
-from hyperinfer.workers.gateway.limits import StrangerLimits
+from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 Q = TypeVar("Q")
 R = TypeVar("R")

@@ -4,20 +4,7 @@ from typing import Literal
 
 from hyperinfer.kernel.settings import HttpSettings, Settings, WorkerSettings
 from hyperinfer.workers.gateway.journal.config import JournalSettings
-
-
-class LimitSettings(Settings, frozen=True):
-    """Requests that a user may make, by tier; null means no limit. The tier `unlimited` has none.
-
-    A tier that is not named here is limited as `default`. `max_logged` bounds the admissions remembered in all (about
-    40 bytes each); beyond it requests are refused.
-    """
-
-    default_per_minute: int | None = 10
-    default_per_hour: int | None = 100
-    premium_per_minute: int | None = None
-    premium_per_hour: int | None = 1000
-    max_logged: int = 1_000_000
+from hyperinfer.workers.gateway.limiting.config import LimiterSettings
 
 
 class RegistrationSettings(Settings, frozen=True):
@@ -52,7 +39,7 @@ class GatewaySettings(WorkerSettings, frozen=True):
     """
 
     http: HttpSettings = HttpSettings()
-    limits: LimitSettings = LimitSettings()
+    limits: LimiterSettings = LimiterSettings()
     registration: RegistrationSettings = RegistrationSettings()
     strangers: StrangerSettings = StrangerSettings()
     journal: JournalSettings = JournalSettings()

@@ -39,6 +39,7 @@ class GatewayMethods:
             route(contract.LIST_WORKERS, self.list_workers),
             route(people.RESET_PASSWORD, self._accounts.reset_password),
             route(contract.GET_JWKS, self.jwks),
+            route(usage.GET_QUOTA, self.quota),
             *map(self._passed_on, PASSED_ON),
         )
 
@@ -52,12 +53,7 @@ class GatewayMethods:
                 status=429,
                 message="Rate limit exceeded",
                 retry_after=math.ceil(error.details["retry_after_s"]),
-                rate_limit_info=RateLimitInfo(
-                    remaining_requests=error.details["remaining_requests"],
-                    max_requests=error.details["max_requests"],
-                    next_reset_in_seconds=error.details["next_reset_in_seconds"],
-                    window_duration_minutes=error.details["window_duration_minutes"],
-                ),
+                rate_limit_info=_told(error),
             )
 
     async def verify_session(self, request: Nothing, call: Call) -> contract.VerifySessionReply:
@@ -75,7 +71,7 @@ class GatewayMethods:
             username=who.username,
             role=who.role,
             tier=who.tier,
-            rate_limit_info=self._service.limits_of(who),
+            rate_limit_info=await self._service.limits_of(who),
         )
 
     async def list_models(self, request: Nothing, call: Call) -> contract.PublicModels:
@@ -86,6 +82,10 @@ class GatewayMethods:
         """The inference workers."""
         return self._service.workers()
 
+    async def quota(self, request: Nothing, call: Call) -> usage.Quota:
+        """How the caller stands to every limit."""
+        return await self._service.quota(call.principal)
+
     async def jwks(self, request: Nothing, call: Call) -> Jwks:
         """The public keys that verify session tokens."""
         return Jwks(keys=self._service.jwks())
@@ -95,3 +95,11 @@ class GatewayMethods:
             return await self._accounts.pass_on(method, request, call)
 
         return route(method, handler)
+
+
+def _told(error: RateLimited) -> RateLimitInfo | None:
+    """How the caller stands to the limits that refused it."""
+    fields = RateLimitInfo.__struct_fields__
+    if "max_requests" not in error.details:
+        return None
+    return RateLimitInfo(**{name: value for name, value in error.details.items() if name in fields})

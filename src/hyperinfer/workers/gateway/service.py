@@ -20,9 +20,11 @@ from hyperinfer.contracts.gateway import (
     SwarmWorkers,
 )
 from hyperinfer.contracts.inference import ProcessRequest
+from hyperinfer.contracts.usage import Quota
 from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
+from hyperinfer.protocol.limits import NOT_LIMITED
 from hyperinfer.workers.gateway import asked as asked_for
 from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.asked import Asked
@@ -30,9 +32,10 @@ from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import Journal
-from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
+from hyperinfer.workers.gateway.limiting import Limiter
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.permissions import check_model, may_use
+from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ class GatewayService:
         *,
         credentials: Credentials,
         checks: StrangerLimits,
-        limits: RequestLimits,
+        limiter: Limiter,
         accounting: Accounting,
         forwarder: Forwarder,
         fleet: Fleet,
@@ -71,7 +74,7 @@ class GatewayService:
     ) -> None:
         self._credentials = credentials
         self._checks = checks
-        self._limits = limits
+        self._limiter = limiter
         self._accounting = accounting
         self._forwarder = forwarder
         self._fleet = fleet
@@ -117,9 +120,14 @@ class GatewayService:
             worker=inferred.head.worker,
         )
 
-    def limits_of(self, who: Principal) -> RateLimitInfo:
-        """What a user's limits leave."""
-        return self._limits.look(who)
+    async def limits_of(self, who: Principal) -> RateLimitInfo:
+        """What is left to somebody of the limits that are nearest to their end."""
+        return (await self._limiter.look(who.subjects)).told or NOT_LIMITED
+
+    async def quota(self, who: Principal) -> Quota:
+        """How somebody stands to every limit."""
+        standing = await self._limiter.look(who.subjects)
+        return Quota(tier=who.tier, limits=standing.quota(self._clock.now()))
 
     def jwks(self) -> tuple[dict[str, str], ...]:
         """The public keys that verify session tokens."""
@@ -166,6 +174,7 @@ class GatewayService:
         if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
             reasons.append("No inference worker with a model that is ready is connected.")
         reasons += self._journal.reasons
+        reasons += [self._limiter.degraded] if self._limiter.degraded else []
         return reasons
 
     async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:

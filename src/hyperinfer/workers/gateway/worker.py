@@ -19,10 +19,12 @@ from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, follow
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import PromptHash, journaling
-from hyperinfer.workers.gateway.limits import RequestLimits, StrangerLimits
+from hyperinfer.workers.gateway.limiting.opened import limiting
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
+from hyperinfer.workers.gateway.others import check_alone, others
 from hyperinfer.workers.gateway.service import GatewayService
+from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 
 @asynccontextmanager
@@ -50,11 +52,19 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         http=("open" if local else "invite") if registration.http == "auto" else registration.http,
         swarm=registration.swarm,
     )
-    limits = RequestLimits(settings.limits, clock)
     data = context.paths.data
+    if settings.limits.scope == "swarm" and not settings.limits.redis_url:
+        await check_alone(context)
     async with (
         following(follower, data),
         journaling(data, auth, clock=clock, settings=settings.journal) as journal,
+        limiting(
+            settings.limits,
+            journal,
+            clock,
+            gateway=own_key.hex(),
+            gateways=lambda: 1 + len(others(context)) if settings.limits.scope == "swarm" else 1,
+        ) as limiter,
         background(fleet.run(), name="fleet"),
     ):
         service = GatewayService(
@@ -62,8 +72,8 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             checks=StrangerLimits(
                 clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
             ),
-            limits=limits,
-            accounting=Accounting(limits, journal, PromptHash.of_folder(data), clock=clock),
+            limiter=limiter,
+            accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock),
             forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
             fleet=fleet,
             journal=journal,
