@@ -69,6 +69,9 @@ class Pages(Response):
         async with background(watch(receive), name="client"):
             rows, following = await self._page(self._cursor, MAX_PAGE)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if scope["method"] == "HEAD":
+                await _send(send, b"", more=False)
+                return
             sent = 0
             head = csv_line(self._row.__struct_fields__) if self._as_csv else ""
             while True:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from hyperinfer.contracts.method import Meta
-from hyperinfer.edge.cookies import BROKEN, check_same_site, session_of
+from hyperinfer.edge.cookies import BROKEN, check_not_elsewhere, check_same_site, session_of
 from hyperinfer.edge.errors import SessionCookieRefused
 from hyperinfer.edge.operations import Asked, Group, Operation
 from hyperinfer.edge.request import SAFE_METHODS, RequestHead, head_of, read_json
@@ -52,6 +52,8 @@ class Endpoint:
         assert operation.answer is not None
         headers: dict[bytes, bytes] = dict(scope["headers"])
         head = head_of(scope)
+        if verb not in SAFE_METHODS:
+            check_not_elsewhere(headers)
         secure = self._settings.secure_cookies or scope["scheme"] == "https" or _from_https(head)
         session = None if head.key or not scope["path"].startswith(COOKIE_PATHS) else session_of(headers)
         if operation.access.kind == "public":

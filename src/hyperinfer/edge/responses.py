@@ -23,5 +23,6 @@ def no_content() -> Response:
 
 def head_headers(head: Head) -> RawHeaders:
     """Who answers, and what the limits leave."""
-    headers = [(b"x-hyperinfer-worker", head.worker[:12].encode())]
+    shown = head.worker[:12]
+    headers = [(b"x-hyperinfer-worker", shown.encode())] if shown.isalnum() and shown.isascii() else []
     return headers if head.rate_limit_info is None else headers + limit_headers(head.rate_limit_info)

@@ -167,6 +167,14 @@ async def test_requests_are_sent_page_by_page(serve: Serve) -> None:
     assert rows[0][head.index("cost")] == ""
 
 
+async def test_the_head_of_a_table_takes_one_page(serve: Serve) -> None:
+    fake = pages(10**9)
+    client = await serve(fake)
+    async with client.head("/api/usage/requests?format=csv", headers=KEY) as answer:
+        assert answer.status == 200
+    assert len(fake.calls) == 1
+
+
 async def test_a_table_of_any_length_ends_and_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "MAX_ROWS", 6)
     client = await serve(pages(10**9))

@@ -113,6 +113,24 @@ async def test_over_https_the_cookie_stays_there(
         assert cookie_of(answer)["secure"]
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+)
+async def test_a_page_of_another_site_logs_nobody_in(serve: Serve, site: str, status: int) -> None:
+    client = await serve(gateway_of())
+    async with client.post("/api/auth/login", json=LOGIN, headers={"Sec-Fetch-Site": site}) as answer:
+        assert answer.status == status
+
+
+@pytest.mark.parametrize("token", ["", "a; Path=/", "a\r\nSet-Cookie: x=y", "a b"])
+async def test_a_token_that_no_cookie_can_hold_is_put_in_none(serve: Serve, token: str) -> None:
+    reply = contract.LoginReply(success=True, status=200, key=token, expires_in=60, account=ACCOUNT)
+    client = await serve(gateway_of(login=reply))
+    async with client.post("/api/auth/login", json=LOGIN | {"cookie": True}) as answer:
+        assert answer.status == 502
+        assert "set-cookie" not in answer.headers
+
+
 async def test_refreshing_puts_the_new_token_where_the_old_one_was(serve: Serve) -> None:
     client = await serve(gateway_of())
     async with client.post("/api/auth/refresh", headers=COOKIE | SAME_SITE) as answer:
