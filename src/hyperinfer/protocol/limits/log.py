@@ -48,6 +48,14 @@ class Log:
         for time, before, after in list(zip(self._times, self._befores, afters, strict=True))[self._head :]:
             yield time, after - before
 
+    def copy(self) -> "Log":
+        """The same, for itself."""
+        other = Log.__new__(Log)
+        other._times, other._befores = self._times[:], self._befores[:]
+        other._head, other._total = self._head, self._total
+        other._length_s, other._grain_s = self._length_s, self._grain_s
+        return other
+
     @property
     def count(self) -> int:
         """How many admissions count, as of the last `forget`."""

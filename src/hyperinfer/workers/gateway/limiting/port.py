@@ -13,14 +13,15 @@ Keep = Callable[[Sequence[TokenWindow]], None]
 
 
 class Flight:
-    """A request under way as Redis knows it by its id, with the names of its subjects there; `unshared` is what it holds
-    where Redis does not know of it yet."""
+    """A request under way as Redis knows it: by an id, with its subjects. `unshared` is what it holds where Redis does
+    not know of it yet."""
 
-    __slots__ = ("id", "subjects", "unshared")
+    __slots__ = ("hold", "id", "subjects", "unshared")
 
-    def __init__(self, flight_id: str, subjects: Sequence[str], unshared: Hold | None) -> None:
+    def __init__(self, flight_id: str, subjects: Sequence[str], hold: Hold, unshared: Hold | None = None) -> None:
         self.id = flight_id
         self.subjects = tuple(subjects)
+        self.hold = hold
         self.unshared = unshared
 
 
