@@ -26,8 +26,8 @@ def command(
 ) -> None:
     """Run one worker of a swarm, until Ctrl-C.
 
-    The machine needs the swarm's key and member list, and the worker must be on that list: `hyperinfer swarm init`,
-    `hyperinfer identity` and `hyperinfer members add` see to that. The worker finds the others by itself.
+    The worker must be a member of the swarm: `hyperinfer invite` on auth's machine prints a code, with which `hyperinfer
+    join` here sees to that. The worker finds the others by itself.
     """
     from hyperinfer.cli import places, processes
     from hyperinfer.kernel import config

@@ -181,6 +181,9 @@ async def _serving(
         addresses = {**service.addresses, **observe}
         with StatusFile.of(context, addresses) as status:
             async with _announced(endpoint, _topics(context, service)):
+                if not members.roles(context.identity.public_key):
+                    do = f"run `hyperinfer invite --role {context.wtype}` on auth's machine, `hyperinfer join` here"
+                    context.log.warning("no_member", do=do)
                 context.log.info("worker_running", key=context.identity.public_key.hex(), **addresses)
                 yield addresses
             status.say("draining")

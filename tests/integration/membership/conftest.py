@@ -1,6 +1,7 @@
 """Machines of one swarm, each with a home of its own: over one net in memory, or each with a driver on a real DHT."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.kernel import members as member_file
 from hyperinfer.kernel import swarm
-from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.calls import Call, Caller, Route
 from hyperinfer.kernel.compose import Running, running
 from hyperinfer.kernel.identity import from_seed, load_or_create
 from hyperinfer.kernel.membership import invites, joining
@@ -49,6 +50,7 @@ class Machine:
     membership: Membership | None = None
     extra: Extra = nothing_extra
     note: Note = note_nowhere
+    asked: Counter[str] = field(default_factory=Counter)
 
     @property
     def folder(self) -> Path:
@@ -86,13 +88,20 @@ class Machine:
             async with membership_on(context, extra=self.extra, note=self.note) as membership:
                 self.membership = membership
                 yield Service(
-                    routes=membership.routes(),
+                    routes=[self._counted(one) for one in membership.routes()],
                     announces=("auth",),
                     invited=membership.invited,
                     on_drain=membership.end_watches,
                 )
 
         return WorkerType(name=wtype, settings=WorkerSettings, observe_port=9100, open=opened)
+
+    def _counted(self, one: Route) -> Route:
+        async def handler(request: Any, call: Call) -> Any:
+            self.asked[one.method.name] += 1
+            return await one.handler(request, call)
+
+        return Route(one.method, handler)
 
     # --- on auth's machine --------------------------------------------------------------------------------
 

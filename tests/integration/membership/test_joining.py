@@ -1,6 +1,8 @@
 """Invites and joining: who gets in by a code, how often, and what a code does not allow."""
 
 import asyncio
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +34,7 @@ from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership import file, invites
 from hyperinfer.protocol.membership import sign_joining
 from hyperinfer.testing.eventually import eventually
+from hyperinfer.workers.auth.membership import MAX_REFUSED
 
 from .conftest import CLOCK, Machines
 
@@ -277,3 +280,80 @@ async def test_joins_are_noted(machine: Machines) -> None:
                 await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32, role="gateway"), timeout_s=5)
             await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32), timeout_s=5)
     assert noted == [("member.join", "refused"), ("member.join", "ok")]
+
+
+async def test_attempts_with_one_invite_are_counted(machine: Machines) -> None:
+    noted: list[str] = []
+
+    async def note(action: str, outcome: str, details: Any) -> None:
+        noted.append(outcome)
+
+    a = await machine("a", note=note)
+    async with a.runs("auth"):
+        code, other = a.invite(), a.invite()
+        async with a.invited(code) as invited:
+            forged = asking(code, b"w" * 32, role="gateway")
+            for _ in range(MAX_REFUSED + 5):
+                with pytest.raises(Forbidden):
+                    await invited.call(code.auth_key, JOIN, forged, timeout_s=5)
+            with pytest.raises(Forbidden, match="Too many attempts"):
+                await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32), timeout_s=5)
+        async with a.invited(other) as invited:
+            await invited.call(other.auth_key, JOIN, asking(other, b"w" * 32), timeout_s=5)
+    assert noted == ["refused"] * MAX_REFUSED + ["ok"]
+
+
+async def test_asking_again_and_again_keeps_no_connection_open(machine: Machines) -> None:
+    a = await machine("a")
+    async with a.runs("auth"):
+        code = a.invite()
+        async with a.invited(code) as invited:
+            await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32), timeout_s=5)
+            link = await invited.link(code.auth_key)
+            async with asyncio.timeout(invites.PARTING_S + 2):
+                while not link.closed:
+                    with suppress(HyperinferError):
+                        await invited.call(code.auth_key, JOIN, asking(code, b"v" * 32), timeout_s=5)
+                    await asyncio.sleep(0.05)
+
+
+CHANGES = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from hyperinfer.kernel import members
+from hyperinfer.kernel.membership import invites
+folder = Path(sys.argv[1])
+print("begun", flush=True)
+while True:
+    now = datetime.now(UTC)
+    invite, seed = invites.create(folder, role="gateway", name="", lasts=timedelta(hours=1), now=now)
+    members.add(folder, seed.public_key, roles=["gateway"], name="x", now=now)
+    invites.revoke(folder, invite.id, now=now)
+    members.revoke(folder, seed.public_key, now=now)
+"""
+
+
+async def test_a_process_killed_in_the_middle_leaves_whole_files_and_no_lock(tmp_path: Path) -> None:
+    swarm.create(tmp_path)
+    versions = []
+    for _ in range(6):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CHANGES, tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout
+        async with asyncio.timeout(20):
+            await process.stdout.readline()
+            before = file.read(tmp_path).version
+
+            async def moved(before: int = before) -> bool:
+                return file.read(tmp_path).version > before
+
+            await eventually(moved)
+        process.kill()
+        await process.wait()
+        versions.append(file.read(tmp_path).version)
+        assert invites.read(tmp_path)
+    assert versions == sorted(set(versions))
+    with file.locked(tmp_path):
+        pass

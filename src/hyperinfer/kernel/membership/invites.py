@@ -151,8 +151,8 @@ class Invites:
         self._listeners.append(listener)
 
     def part(self, key: bytes) -> None:
-        """An invite is being spent: leave its connection a moment to hear the answer."""
-        self._parting[key] = self._clock.monotonic() + PARTING_S
+        """An invite is being spent: leave its connection a moment to hear the answer, however often it asks."""
+        self._parting.setdefault(key, self._clock.monotonic() + PARTING_S)
 
     def refresh(self) -> None:
         """Look which are open now. Raises `StartError` if the file makes no sense."""

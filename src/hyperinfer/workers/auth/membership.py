@@ -1,6 +1,7 @@
 """Auth's word on who is a member: it signs the list, pushes it to every member, and lets in whom it has invited."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,8 @@ EXTRA_EVERY_S = 60.0
 SIGN_EVERY_S = 3600.0
 """How old a signature gets: a gateway's certificate must not."""
 MAX_EXTRA_BYTES = 256 * 1024
+MAX_REFUSED = 20
+"""Attempts with one invite that are looked at; whoever has it needs one."""
 ROLE = "auth"
 
 Extra = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -63,6 +66,7 @@ class Membership:
         self._settled: MemberFile | None = None
         self._changed = asyncio.Event()
         self._ending = False
+        self._refused: Counter[bytes] = Counter()
         self.invited = Invites(self._folder, clock=context.clock)
         self._members.on_change(self._take)
 
@@ -79,6 +83,8 @@ class Membership:
 
     async def join(self, request: Join, call: Call) -> Published:
         """Admit the worker that asks by an invite; its connection is cut a moment after the answer."""
+        if self._refused[call.caller] >= MAX_REFUSED:
+            raise Forbidden("Too many attempts were made with this invite; ask for another.")
         self.invited.part(call.caller)
         details = {"invite": call.caller.hex(), "member": request.public_key}
         try:
@@ -86,6 +92,8 @@ class Membership:
                 invites.spend, self._folder, call.caller, request, auth=self._identity, now=self._clock.now()
             )
         except Forbidden as error:
+            self._refused = Counter({key: self._refused[key] for key in self.invited.keys})
+            self._refused[call.caller] += 1
             log.warning("join_refused", reason=error.message, **details)
             await self._noted("member.join", "refused", details)
             raise
