@@ -31,7 +31,7 @@ CHAT_REQUEST: dict[str, Any] = {
     "type": "object",
     "description": "OpenAI's request; what is not named here goes on to the model as it is.",
     "properties": {
-        "model": {"type": "string", "description": "Left out, the gateway's default answers."},
+        "model": {"type": ["string", "null"], "description": "Left out, the gateway's default answers."},
         "messages": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"]}},
         "stream": {"type": ["boolean", "null"], "default": False},
         "max_tokens": {"type": ["integer", "null"], "minimum": 1},

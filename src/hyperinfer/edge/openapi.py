@@ -201,7 +201,7 @@ def _refusals(operation: Operation) -> Iterator[type[HyperinferError]]:
         yield NotFound
     if operation.body is not None:
         yield from (StreamStalled, TooLarge)
-    if operation.conflicts:
+    if operation.verb != "GET" and operation.access.scope != "inference":
         yield Conflict
 
 

@@ -54,7 +54,7 @@ class Operation:
     """One route: `verb` on `path`. `body` and `query` say what it takes, `replies` what it may answer as JSON. A body that
     is passed on unread is only described, by a JSON schema.
 
-    `media` are the forms of its answer; `also` is what else it says under another status. `conflicts` says that what it makes may be there already. Without an
+    `media` are the forms of its answer; `also` is what else it says under another status. Without an
     `answer` it is served by itself, ahead of the router, and is only described.
     """
 
@@ -69,7 +69,6 @@ class Operation:
     status: int = 200
     media: Sequence[str] = (JSON,)
     also: Mapping[int, Any] = field(default_factory=dict)
-    conflicts: bool = False
     example: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -95,7 +94,6 @@ def passing_on(
     status: int = 200,
     rows: str = "",
     without: Sequence[str] = (),
-    conflicts: bool = False,
     example: Mapping[str, Any] | None = None,
     then: Callable[[Asked, Response], None] | None = None,
 ) -> Operation:
@@ -132,7 +130,6 @@ def passing_on(
         query=query,
         replies=replies,
         status=204 if empty else status,
-        conflicts=conflicts,
         example=example or {},
     )
 

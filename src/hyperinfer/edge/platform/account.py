@@ -28,7 +28,6 @@ GROUP = Group(
             "/api/me",
             people.UPDATE_ACCOUNT,
             "Change your name or e-mail; a new e-mail takes the password",
-            conflicts=True,
             example={"username": "ada"},
         ),
         passing_on(

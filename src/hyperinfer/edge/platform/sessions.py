@@ -137,7 +137,6 @@ GROUP = Group(
             body=Registration,
             replies=(REGISTERED,),
             status=201,
-            conflicts=True,
             example={**EXAMPLE, "username": "ada"},
         ),
         Operation(
