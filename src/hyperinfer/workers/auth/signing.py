@@ -177,7 +177,6 @@ class Signing:
         for row in rows:
             if row.id in wanted.retire:
                 row.retired_at = self._clock.now()
-                log.info("signing_key_retired", key_id=row.id)
                 await change.audit("signing_key.retired", details={"key": row.id})
             elif row.id in wanted.drop:
                 await _drop(change, row)
@@ -202,7 +201,6 @@ class Signing:
         await change.session.flush()
         await change.publish(SIGNING, row.id, signing_record(row))
         await change.audit("signing_key.made", details={"key": row.id})
-        log.info("signing_key_made", key_id=row.id)
 
     # --- files --------------------------------------------------------------------------------------------------
 

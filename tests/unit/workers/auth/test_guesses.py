@@ -31,7 +31,7 @@ class Door:
 
 
 def test_a_wait_is_told_and_grows_to_a_quarter_of_an_hour() -> None:
-    door, waits = Door(), []
+    door, waits = Door(), list[int]()
     for _ in range(HERE.free):
         assert door.knock("ada", "192.0.2.1")
     while len(waits) < 12:
