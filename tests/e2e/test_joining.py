@@ -109,10 +109,11 @@ def test_a_machine_joins_one_where_up_runs(tmp_path: Path, start: Starter, boots
     assert config == {"net": {"bootstrap": [bootstrap]}}
     worker = b.worker("inference")
     until(lambda: gateway.workers().get("gpu") == "ready", FOUND_S, "the new machine's models")
-    until(lambda: b.key("inference").startswith(gateway.ask()), FOUND_S, "an answer of the new machine")
+    own = b.key("inference")
+    until(lambda: own.startswith(gateway.ask()), FOUND_S, "an answer of the new machine")
     # The code is spent: whoever finds it gets nowhere.
     thief = Machine(tmp_path, "thief", start)
-    refused = ran("join", "-", "--wait", "6", env=thief.env, stdin=code, timeout_s=40)
+    refused = ran("join", "-", "--wait", "5", env=thief.env, stdin=code, timeout_s=40)
     assert refused.returncode == 1
     assert "used or revoked" in refused.stderr
     assert not (thief.home / "data" / "swarm").exists()
@@ -122,10 +123,6 @@ def test_a_machine_joins_one_where_up_runs(tmp_path: Path, start: Starter, boots
     a.done("members", "revoke", "gpu")
     until(lambda: "gpu" not in gateway.workers(), CUT_S, "the revoked machine to go")
     assert worker.stop() == 0
-    # What runs on a machine that joined is another's business: `up` does not make it a second swarm.
-    second = ran("up", env=b.env)
-    assert second.returncode == 1
-    assert "joined another's swarm" in second.stderr
 
 
 def test_auth_is_killed_and_the_swarm_goes_on(tmp_path: Path, start: Starter, bootstrap: str) -> None:
@@ -147,12 +144,11 @@ def test_auth_is_killed_and_the_swarm_goes_on(tmp_path: Path, start: Starter, bo
     # A member that is started anew finds its list where it left it.
     assert door.stop() == 0
     door = b.worker("gateway")
-    assert b.state_of(c.key("inference")) == "in"
     auth = a.worker("auth")
     gateway = Gateway(json.loads(next(line for line in door.err if "worker_running" in line))["http"], key)
     until(lambda: bool(gateway.ask()), FOUND_S, "an answer after the restart")
     a.done("members", "revoke", "inference")
     took = until(lambda: "inference" not in gateway.workers(), CUT_S, "the revoked machine to go")
     assert took < CUT_S
-    assert b.state_of(c.key("inference")) == "out"
+    assert b.state_of(own) == "out"
     assert auth.stop() == 0

@@ -179,6 +179,17 @@ def test_where_auth_cannot_be_reached_it_says_so(
     assert not (tmp_path / "new" / "data" / "swarm").exists()
 
 
+def test_up_makes_no_second_swarm_of_a_machine_that_joined(command: Command, folder: Path, home: Path) -> None:
+    for name in ("root.key", "epoch.json"):
+        (folder / name).unlink()
+    (home / "data" / "auth" / "identity").unlink()
+    before = (folder / "members.json").read_bytes()
+    done = command("up", "--set", "net.driver=false", "--set", "inference.llamacpp.enabled=false")
+    assert done.code == 1
+    assert "joined another's swarm" in done.err
+    assert (folder / "members.json").read_bytes() == before
+
+
 # --- links and recovery -------------------------------------------------------------------------------------
 
 
