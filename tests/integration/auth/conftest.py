@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jwt
 import msgspec
 import pytest
 from sqlalchemy import select
 
+from hyperinfer.contracts import people
 from hyperinfer.contracts.acting import Actor
 from hyperinfer.contracts.auth import Login, Principal, Register, Registered
 from hyperinfer.contracts.directory import Since
@@ -19,6 +21,7 @@ from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.models import AuditLogRow
 from hyperinfer.workers.auth.origin import Origin
 from hyperinfer.workers.auth.parts import Parts, parts_on
+from hyperinfer.workers.auth.registration import Newcomer
 
 PASSWORD = "correct horse battery"
 HOME = "192.0.2.1"
@@ -82,6 +85,12 @@ class Office:
     async def who(self, key: str) -> Principal:
         return (await self.keys.validate(key)).principal
 
+    async def admin(self, name: str = "root") -> Person:
+        """An administrator, with a session and a key that may do everything."""
+        newcomer = Newcomer(f"{name}@example.org", name, PASSWORD, role="admin", tier="unlimited")
+        made = await self.parts.registration.add(newcomer, scopes=people.SCOPES)
+        return Person(made.account, made.key, await self.login(name))
+
     async def audited(self) -> list[tuple[str, str]]:
         """Action and outcome of every row of the audit log."""
         await self.parts.notes.written()
@@ -102,8 +111,6 @@ def from_(remote: str, actor: Actor | None = None) -> Origin:
 
 def claims_of(token: str) -> session_tokens.Claims:
     """What a token says, unverified."""
-    import jwt
-
     return msgspec.convert(jwt.decode(token, options={"verify_signature": False}), session_tokens.Claims)
 
 

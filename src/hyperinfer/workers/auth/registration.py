@@ -115,7 +115,7 @@ class Registration:
     async def _spent(self, rows: AsyncSession, code: str, email: str) -> PersonInviteRow:
         """The invitation of a code, used from now on. Raises `Forbidden`."""
         digest = one_time.digest_of(code, one_time.REGISTRATION)
-        wanted = select(PersonInviteRow).where(PersonInviteRow.code_hash == digest).with_for_update()
+        wanted = select(PersonInviteRow).where(PersonInviteRow.code_hash == digest)
         invite = await rows.scalar(wanted) if digest else None
         now = self._clock.now()
         is_open = invite is not None and not (invite.used_at or invite.revoked_at) and invite.expires_at > now

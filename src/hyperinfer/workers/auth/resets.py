@@ -85,7 +85,7 @@ class Resets:
         return Nothing()
 
     async def _found(self, rows: AsyncSession, digest: str | None) -> tuple[PasswordReset, User]:
-        wanted = select(PasswordReset).where(PasswordReset.token_hash == digest).with_for_update()
+        wanted = select(PasswordReset).where(PasswordReset.token_hash == digest)
         token = await rows.scalar(wanted) if digest else None
         if token is None or token.used_at is not None or token.expires_at <= self._clock.now():
             raise Forbidden(NO_TOKEN, param="token")
