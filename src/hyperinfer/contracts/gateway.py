@@ -23,7 +23,8 @@ class Register(Wire, frozen=True):
 
 
 class RegisterReply(Wire, frozen=True):
-    """`success` with status 201, the account and its first API key; else a status, a message and an error code."""
+    """`success` with status 201, the account and its first API key; else a status, a message and an error code, and in
+    `param` the field that it is about."""
 
     success: bool
     status: int
@@ -32,6 +33,7 @@ class RegisterReply(Wire, frozen=True):
     account: Account | None = None
     api_key: NewApiKey | None = None
     code: str | None = None
+    param: str | None = None
     retry_after: int | None = None
 
 
@@ -55,6 +57,7 @@ class LoginReply(Wire, frozen=True):
     expires_in: int | None = None
     account: Account | None = None
     code: str | None = None
+    param: str | None = None
     retry_after: int | None = None
 
 

@@ -121,7 +121,9 @@ def _refusal(reply: gateway.RegisterReply | gateway.LoginReply) -> Exception:
     """The error that a reply of the original shape stands for."""
     if reply.code is None:
         return InternalError("The gateway refused without saying why.")
-    details = {} if reply.retry_after is None else {"retry_after_s": reply.retry_after}
+    details: dict[str, object] = {} if reply.param is None else {"param": reply.param}
+    if reply.retry_after is not None:
+        details["retry_after_s"] = reply.retry_after
     return from_code(reply.code, reply.message or "Refused.", details)
 
 

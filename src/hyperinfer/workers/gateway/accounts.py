@@ -79,6 +79,7 @@ class Accounts:
                 status=status_of(error),
                 message=error.message,
                 code=error.code,
+                param=error.details.get("param"),
                 retry_after=_retry_after(error),
             )
         return gateway.RegisterReply(
@@ -109,6 +110,7 @@ class Accounts:
                 status=status_of(error),
                 message=error.message,
                 code=error.code,
+                param=error.details.get("param"),
                 retry_after=_retry_after(error),
             )
         return gateway.LoginReply(

@@ -179,7 +179,9 @@ class GatewayService:
 
     async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:
         """Let a request in, and have it answered."""
-        async with self._accounting.counted(call, asked, model=model, kind=infer.kind) as counted:
+        # What is no model here may be anything, a prompt in the wrong field say: it is not written down.
+        known = model if model in self._fleet.offers else ""
+        async with self._accounting.counted(call, asked, model=known, kind=infer.kind) as counted:
             wanted = self._request(model, infer, call.principal)
             return await self._forwarder.forward(wanted, call, limits=counted.limits, progress=counted.progress)
 
