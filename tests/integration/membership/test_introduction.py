@@ -23,6 +23,7 @@ from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.introduction import introduced
 from hyperinfer.protocol import links
 from hyperinfer.protocol.links import SwarmLink
+from hyperinfer.testing.eventually import eventually
 
 from .conftest import CLOCK, Machine, Machines, changed
 
@@ -85,7 +86,11 @@ async def test_an_impostor_that_announces_gateway_gets_no_credential(any_machine
         client = await running.enter_async_context(outside.peers(b"o" * 32))
         members = a.members("gateway")
         await changed(members, lambda: certified(members, a.key("gateway")), timeout_s=5)
-        assert {IMPOSTOR.public_key, a.key("gateway")} <= set(await client.find_now(topic))
+
+        async def both_found() -> bool:
+            return {IMPOSTOR.public_key, a.key("gateway")} <= set(await client.find_now(topic))
+
+        await eventually(both_found)
         with pytest.raises(HyperinferError):
             await log_in(client, link, IMPOSTOR.public_key)
         # It asks the genuine gateway, and passes on what that shows.
