@@ -9,7 +9,7 @@ import pytest
 
 from hyperinfer.cli import ask
 from hyperinfer.contracts import gateway as contract
-from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey
+from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey, OfKey
 from hyperinfer.errors import BackendFailed, ContextExceeded, ModelNotFound, Unauthenticated
 from hyperinfer.sdk import profile
 from hyperinfer.testing.answers import saying
@@ -177,7 +177,7 @@ def test_keys_are_listed_made_and_revoked(command: Command, gateway: FakeGateway
     assert made.out == "hi_eeeeeeee_secret\n"
     for name in ("app", "hi_cccccccc", "k-3", "hi_cccccccc_and_its_secret"):
         assert command("keys", "revoke", name).out == "hi_cccccccc (app) is revoked.\n"
-        assert gateway.calls[-1][1] == contract.OfKey(id="k-3")
+        assert gateway.calls[-1][1] == OfKey(id="k-3")
 
 
 @pytest.mark.parametrize(("name", "said"), [("ci", "Several"), ("old", "no such active key"), ("nope", "no such")])
