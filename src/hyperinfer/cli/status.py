@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import asdict
 
 from hyperinfer.cli import options
 from hyperinfer.cli.manner import note, printable, say, show_json
@@ -17,6 +18,17 @@ from hyperinfer.kernel.status import Status, read_all
 
 ASK_TIMEOUT_S = 2.0
 MAX_REPLY_BYTES = 64 * 1024
+
+
+class Told(msgspec.Struct):
+    """A worker's health as HTTP writes it: in snake_case."""
+
+    status: str
+    service: str
+    version: str
+    uptime_s: float
+    reasons: tuple[str, ...] = ()
+    swarm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,8 @@ async def _look(folders: list[Path]) -> list[Seen]:
                 return None
             try:
                 async with session.get(f"{url}/readyz", allow_redirects=False) as reply:
-                    return msgspec.json.decode(await reply.content.read(MAX_REPLY_BYTES), type=Health)
+                    told = msgspec.json.decode(await reply.content.read(MAX_REPLY_BYTES), type=Told)
+                    return Health(**asdict(told))
             except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
                 return None
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
+from msgspec.structs import asdict
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -48,6 +49,6 @@ def app(base: BaseMethods) -> Starlette:
     async def readyz(_: Request) -> Response:
         health = base.look()
         status = 200 if health.status == "ready" else 503
-        return Response(msgspec.json.encode(health), status_code=status, media_type="application/json")
+        return Response(msgspec.json.encode(asdict(health)), status_code=status, media_type="application/json")
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
