@@ -1,4 +1,4 @@
-"""Time letting a request in and settling it, by what limits it.
+"""Time letting a request in and settling it, by what limits it: in memory, and in a Redis on this machine if it has one.
 
 Beside it stands what every limiter pays: two coroutines awaited, and the time of day asked twice.
 """
@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from hyperinfer.contracts.limits import Limits, Subject
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.kernel.run import loop_factory
+from hyperinfer.testing.limits import shared_limiter
+from hyperinfer.testing.servers import RedisServer
 from hyperinfer.workers.gateway.limiting import Limiter, MemoryLimiter
 
 ROUNDS, PEOPLE = 20_000, 200
@@ -81,6 +83,10 @@ async def main() -> None:
     p50, p99 = await timed(floor, ROUNDS)
     print(f"{'floor':44}{p50:9.1f}{p99:9.1f}")
     await show("memory", MemoryLimiter(clock, max_logged=4_000_000, keep=lambda _: None), ROUNDS)
+    if RedisServer.is_installed():
+        with RedisServer.running() as server:
+            async with shared_limiter(server.url, clock) as limiter:
+                await show("Redis", limiter, ROUNDS // 20)
 
 
 if __name__ == "__main__":

@@ -76,10 +76,14 @@ class TestRequests:
         assert refused.value.details["retry_after_s"] > 0
 
     async def test_what_was_counted_counts_under_other_limits(self, limiter: Limiter, hands: Hands) -> None:
-        await admitted(limiter, [subject(requests_per_minute=5, tokens_per_day=100)], tokens=10, tries=3)
-        with pytest.raises(RateLimited, match="your 3 requests a minute"):
-            await limiter.admit([subject(requests_per_minute=3)], tokens=0)
-        hands.advance(60)
+        for _ in range(5):
+            await limiter.admit([subject(requests_per_minute=5, tokens_per_day=100)], tokens=10)
+            hands.advance(1)
+        with pytest.raises(RateLimited, match="your 2 requests a minute") as refused:
+            await limiter.admit([subject(requests_per_minute=2)], tokens=0)
+        assert refused.value.details["retry_after_s"] == 58  # as the fourth of five leaves
+        hands.advance(58)
+        assert len(await admitted(limiter, [subject(requests_per_minute=2)], tries=5)) == 1
         assert len(await admitted(limiter, [subject(requests_per_hour=2)], tries=5)) == 2
 
     async def test_above_ten_thousand_a_window_counts_in_grains_of_it(self, limiter: Limiter, hands: Hands) -> None:

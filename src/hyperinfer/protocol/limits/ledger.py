@@ -67,9 +67,9 @@ class Bucket:
         concurrent = self.rules.concurrent
         return concurrent is None or self.in_flight < share_of(concurrent, share)
 
-    def is_idle(self, at_s: float) -> bool:
-        """Whether nothing of it counts any longer."""
-        return not (self.in_flight or any(self.logs.values()) or any(one.until > at_s for one in self.spent.values()))
+    def is_idle(self) -> bool:
+        """Whether nothing of it counts any longer, as of the last `come_to`."""
+        return not (self.in_flight or any(self.logs.values()) or any(one.used for one in self.spent.values()))
 
     def reading(self, now: float, at_s: float, share: int) -> Reading:
         """What is counted."""
@@ -220,7 +220,7 @@ class Ledger:
         for _ in range(min(SWEPT_AT_ONCE, len(self._buckets))):
             subject, bucket = self._buckets.popitem(last=False)
             self.entries -= bucket.come_to(now, at_s, self._calendar)
-            if bucket.is_idle(at_s):
+            if bucket.is_idle():
                 self.entries -= bucket.entries
             else:
                 self._buckets[subject] = bucket

@@ -144,12 +144,19 @@ class SharedLimiter:
         """Do what there is to do now."""
         try:
             if self.degraded is None:
-                await self._deliver()
-                await self._renew()
-            else:
-                await self._come_back()
+                await self._keep_up()
         except StoreAway as error:
             self._went(error)
+        try:
+            if self.degraded is not None:
+                await self._come_back()
+        except StoreAway:
+            return  # it was said when it went
+
+    async def _keep_up(self) -> None:
+        await self._store.check()
+        await self._deliver()
+        await self._renew()
 
     async def _come_back(self) -> None:
         """Tell Redis what it does not know; when it knows all, count there again."""

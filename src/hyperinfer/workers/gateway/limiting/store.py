@@ -99,6 +99,13 @@ class RedisStore:
                     await self._redis.script_load(script)
                 return bool(await self._redis.exists(self._marker))
 
+    async def check(self) -> None:
+        """See that Redis is there, and has what this gateway has told it."""
+        with self._failures():
+            async with asyncio.timeout(self._timeout_s):
+                if not await self._redis.exists(self._marker):
+                    raise StoreForgot("It has been emptied.")
+
     async def remember(self) -> None:
         """This gateway has told everything that it knows."""
         with self._failures():
@@ -154,7 +161,7 @@ class RedisStore:
                     self._shas[script], len(names) + 1, self._marker, *names, msgspec.json.encode(asked)
                 )
         if reply[0] == NOT_KNOWN:
-            raise StoreForgot("Redis has been emptied.")
+            raise StoreForgot("It has been emptied.")
         return reply
 
     @contextmanager
@@ -162,7 +169,7 @@ class RedisStore:
         try:
             yield
         except NoScriptError as error:
-            raise StoreForgot("Redis has been restarted.") from error
+            raise StoreForgot("It has been restarted.") from error
         except (BusyLoadingError, MasterDownError, OutOfMemoryError) as error:
             raise StoreAway(str(error)) from error
         except (AuthenticationError, AuthorizationError, NoPermissionError, ResponseError) as error:

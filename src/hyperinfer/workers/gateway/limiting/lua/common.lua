@@ -139,7 +139,7 @@ local function land(subject, id)
   redis.call('HDEL', subject .. ':held', id)
   redis.call('ZREM', subject .. ':flights', id)
   local flight = cjson.decode(text)
-  change(subject, flight, 'held', -flight.tokens)
+  change(subject, flight, 'held', 0 - flight.tokens) -- never -0, which is no integer to Redis
   return flight
 end
 
