@@ -113,8 +113,7 @@ async def test_who_is_deactivated_is_out_and_old_sessions_stay_ended(office: Off
             await office.sessions.verify(ada.session.access_token)
         with pytest.raises(Unauthenticated):
             await office.sessions.listed(Nothing(), ada.origin)
-        shown = await change(ChangeAccount(id=ada.id, is_active=True), root.origin)
-    assert shown.is_active
+        assert (await change(ChangeAccount(id=ada.id, is_active=True), root.origin)).is_active
     await office.keys.validate(ada.key.key)
     await office.login()
 

@@ -118,13 +118,14 @@ async def test_who_holds_a_stolen_session_guesses_the_password_no_faster(office:
     for _ in range(HERE.free):
         with pytest.raises(Forbidden):
             await office.parts.accounts.change_password(wrong, ada.origin)
-    for ask, request in (
-        (office.parts.accounts.change_password, ChangePassword(current=PASSWORD, new=BETTER)),
-        (office.parts.accounts.delete, WithPassword(password=PASSWORD)),
-        (office.parts.accounts.update, UpdateAccount(email="l@example.org", password=PASSWORD)),
+    own = office.parts.accounts
+    for asked in (
+        own.change_password(ChangePassword(current=PASSWORD, new=BETTER), ada.origin),
+        own.delete(WithPassword(password=PASSWORD), ada.origin),
+        own.update(UpdateAccount(email="l@example.org", password=PASSWORD), ada.origin),
     ):
         with pytest.raises(RateLimited):
-            await ask(request, ada.origin)  # type: ignore[operator]  # each with its own request
+            await asked
     await office.login()
 
 
