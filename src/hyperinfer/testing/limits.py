@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import redis
 
 from hyperinfer.contracts.limits import Limits, Subject
+from hyperinfer.contracts.usage import UsageRecord
 from hyperinfer.errors import RateLimited
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.testing.clock import ManualClock
@@ -33,6 +34,23 @@ class Hands(ManualClock):
         if self.redis_url:
             with redis.Redis.from_url(self.redis_url) as client:
                 client.set(NOW, round(self.now().timestamp() * 1_000_000))
+
+
+class Kept:
+    """As much of a journal as a limiter needs: the newest of each token window, and what was cut."""
+
+    def __init__(self, *cut: UsageRecord) -> None:
+        self.cut = cut
+        self.by_window: dict[tuple[str, str], TokenWindow] = {}
+
+    @property
+    def windows(self) -> tuple[TokenWindow, ...]:
+        """What token windows hold."""
+        return tuple(self.by_window.values())
+
+    def keep(self, windows: Iterable[TokenWindow]) -> None:
+        """Keep what token windows hold now."""
+        self.by_window.update({(window.subject, window.kind): window for window in windows})
 
 
 @asynccontextmanager

@@ -10,9 +10,8 @@ import redis
 from hyperinfer.contracts.limits import Subject
 from hyperinfer.errors import RateLimited, StartError
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.testing.limits import Hands, admitted, shared_limiter, subject
+from hyperinfer.testing.limits import Hands, Kept, admitted, shared_limiter, subject
 from hyperinfer.testing.servers import RedisServer
-from hyperinfer.workers.gateway.journal import TokenWindow
 from hyperinfer.workers.gateway.limiting import Limiter, LimiterSettings, limiting
 
 AT_ONCE_S = 0.2
@@ -215,23 +214,18 @@ class TestAway:
     async def test_a_restarted_gateway_tells_what_it_has_kept_only_where_that_is_lost(self, redis_url: str) -> None:
         hands = Hands(redis_url)
         who = [subject(tokens_per_minute=100, tokens_per_month=1000)]
-        kept: dict[str, TokenWindow] = {}
-
-        def keep(windows: object) -> None:
-            assert isinstance(windows, list)
-            kept.update({window.kind: window for window in windows})
-
-        async with shared_limiter(redis_url, hands, keep=keep) as limiter:
+        kept = Kept()
+        async with shared_limiter(redis_url, hands, keep=kept.keep) as limiter:
             for _ in range(3):
                 await limiter.settle(await limiter.admit(who, tokens=10), tokens=20)
-        assert {kind: window.tokens for kind, window in kept.items()} == {"minute": 60, "month": 60}
+        assert {window.kind: window.tokens for window in kept.windows} == {"minute": 60, "month": 60}
         hands.advance(60)
-        async with shared_limiter(redis_url, hands, kept=kept.values()) as limiter:
+        async with shared_limiter(redis_url, hands, kept=kept.windows) as limiter:
             assert await used(limiter, who) == [0, 60]
         with redis.Redis.from_url(redis_url) as client:
             client.flushall()
         hands.advance(0)
-        async with shared_limiter(redis_url, hands, kept=kept.values()) as limiter:
+        async with shared_limiter(redis_url, hands, kept=kept.windows) as limiter:
             assert await used(limiter, who) == [0, 60]
 
 
@@ -245,32 +239,28 @@ class TestStart:
             redis_server.url.replace(redis_server.password, ""),
         ):
             with pytest.raises(StartError, match=r"limits\.redis_url cannot be used") as failed:
-                async with limiting(
-                    self.settings(url), SystemClock(), gateway="a", gateways=lambda: 1, keep=lambda _: None
-                ):
+                async with limiting(self.settings(url), Kept(), SystemClock(), gateway="a", gateways=lambda: 1):
                     pass
             assert "planted" not in str(failed.value)
 
     async def test_an_address_of_something_else_stops_the_start(self) -> None:
         with pytest.raises(StartError, match="no address of a Redis"):
             async with limiting(
-                self.settings("http://:planted@x"), SystemClock(), gateway="a", gateways=lambda: 1, keep=lambda _: None
+                self.settings("http://:planted@x"), Kept(), SystemClock(), gateway="a", gateways=lambda: 1
             ):
                 pass
 
     async def test_counting_for_itself_in_a_shared_redis_makes_no_sense(self, redis_url: str) -> None:
         settings = LimiterSettings(redis_url=redis_url, scope="gateway")
         with pytest.raises(StartError, match="take one of them away"):
-            async with limiting(settings, SystemClock(), gateway="a", gateways=lambda: 1, keep=lambda _: None):
+            async with limiting(settings, Kept(), SystemClock(), gateway="a", gateways=lambda: 1):
                 pass
 
     async def test_one_that_is_away_is_waited_for(self, redis_server: RedisServer) -> None:
         redis_server.kill()
         clock = Hands()
         who = [subject(requests_per_minute=10)]
-        async with limiting(
-            self.settings(redis_server.url), clock, gateway="a", gateways=lambda: 2, keep=lambda _: None
-        ) as limiter:
+        async with limiting(self.settings(redis_server.url), Kept(), clock, gateway="a", gateways=lambda: 2) as limiter:
             assert limiter.degraded is not None
             assert len(await admitted(limiter, who, tries=20)) == 5
             redis_server.start()

@@ -1,15 +1,15 @@
 """The limiter in memory: what it has kept over a restart, and when it has no room."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from hyperinfer.contracts.usage import UsageRecord
 from hyperinfer.errors import Overloaded
 from hyperinfer.protocol.limits.ledger import BUCKET_ENTRIES
 from hyperinfer.testing.clock import ManualClock
-from hyperinfer.testing.limits import admitted, subject
+from hyperinfer.testing.limits import Kept, admitted, subject
 from hyperinfer.workers.gateway.journal import TokenWindow
 from hyperinfer.workers.gateway.limiting import Limiter, LimiterSettings, MemoryLimiter, limiting, show_limiter
 
@@ -18,19 +18,8 @@ DAY_S = 86_400
 WHO = [subject(tokens_per_minute=100, tokens_per_day=500, requests_per_minute=50)]
 
 
-class Kept:
-    """What was to be kept, the newest of each window."""
-
-    def __init__(self) -> None:
-        self.windows: dict[tuple[str, str], TokenWindow] = {}
-
-    def __call__(self, windows: Sequence[TokenWindow]) -> None:
-        for window in windows:
-            self.windows[(window.subject, window.kind)] = window
-
-
 def limiter(clock: ManualClock, kept: Kept, *, max_logged: int = 10_000) -> MemoryLimiter:
-    return MemoryLimiter(clock, max_logged=max_logged, keep=kept, kept=tuple(kept.windows.values()))
+    return MemoryLimiter(clock, max_logged=max_logged, keep=kept.keep, kept=kept.windows)
 
 
 async def used(of: Limiter) -> dict[str, int]:
@@ -42,7 +31,7 @@ async def test_token_windows_outlive_the_gateway() -> None:
     first = limiter(clock, kept)
     for _ in range(3):
         await first.settle(await first.admit(WHO, tokens=30), tokens=20)
-    assert list(kept.windows.values()) == [
+    assert list(kept.windows) == [
         TokenWindow("user:u", "minute", NEW_YEAR, NEW_YEAR + 60, 60),
         TokenWindow("user:u", "day", NEW_YEAR, NEW_YEAR + DAY_S, 60),
     ]
@@ -51,7 +40,7 @@ async def test_token_windows_outlive_the_gateway() -> None:
     second = limiter(clock, kept)
     assert await used(second) == {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_day": 60}
     await second.settle(await second.admit(WHO, tokens=30), tokens=1)
-    assert kept.windows["user:u", "day"].tokens == 61
+    assert kept.by_window["user:u", "day"].tokens == 61
     clock.advance(DAY_S)
     assert await used(limiter(clock, kept)) == {"requests_per_minute": 0, "tokens_per_minute": 0, "tokens_per_day": 0}
 
@@ -65,7 +54,7 @@ async def test_only_what_was_settled_is_kept_and_what_was_cut_is_charged() -> No
     after.charge("user:u", tokens=7, at=clock.now())
     after.charge("key:that has no limits", tokens=7, at=clock.now())
     assert await used(after) == {"requests_per_minute": 0, "tokens_per_minute": 27, "tokens_per_day": 27}
-    assert kept.windows["user:u", "day"].tokens == 27
+    assert kept.by_window["user:u", "day"].tokens == 27
 
 
 async def test_a_request_that_limits_do_not_follow_is_not_written_down() -> None:
@@ -73,7 +62,7 @@ async def test_a_request_that_limits_do_not_follow_is_not_written_down() -> None
     limits = limiter(ManualClock(), kept)
     for who in ([subject()], [subject(requests_per_minute=5, concurrent_requests=1)]):
         await limits.settle(await limits.admit(who, tokens=30), tokens=20)
-    assert kept.windows == {}
+    assert kept.windows == ()
 
 
 async def test_a_clock_that_is_put_back_gives_nobody_a_second_window() -> None:
@@ -109,9 +98,21 @@ async def test_who_has_gone_makes_room() -> None:
     assert len(limits._ledger) <= 1000 / BUCKET_ENTRIES
 
 
-async def test_without_a_redis_it_counts_in_memory() -> None:
-    registry = CollectorRegistry()
-    async with limiting(LimiterSettings(), ManualClock(), gateway="a", gateways=lambda: 1, keep=Kept()) as limits:
+async def test_without_a_redis_it_counts_in_memory_and_charges_what_was_cut() -> None:
+    clock, registry = ManualClock(), CollectorRegistry()
+    cut = UsageRecord(
+        id="0" * 36,
+        user_id="u",
+        api_key_id="k",
+        started_at=clock.now(),
+        status="error",
+        model="m",
+        prompt_tokens=30,
+        completion_tokens=3,
+    )
+    async with limiting(LimiterSettings(), Kept(cut), clock, gateway="a", gateways=lambda: 1) as limits:
         show_limiter(limits, registry)
         assert isinstance(limits, MemoryLimiter)
+        assert (await used(limits))["tokens_per_day"] == 33
+        assert [row.used for row in (await limits.look([subject("key:k", tokens_per_month=40)])).rows] == [33]
         assert registry.get_sample_value("ai_platform_limits_degraded") == 0
