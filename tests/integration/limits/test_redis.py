@@ -21,6 +21,10 @@ async def used(limiter: Limiter, who: list[Subject]) -> list[int]:
     return [row.used for row in (await limiter.look(who)).rows]
 
 
+def is_away(limiter: Limiter) -> bool:
+    return limiter.degraded is not None
+
+
 class TestTogether:
     async def test_gateways_count_together(self, redis_url: str) -> None:
         hands = Hands(redis_url)
@@ -190,6 +194,25 @@ class TestAway:
             await one.settle(alone[0], tokens=1)
             await two.settle(other, tokens=1)
             assert await used(two, who) == [7, 7 + 8 + 30 + 2, 3, 7 + 8 + 30 + 2]
+
+    @pytest.mark.parametrize("how", ["kill", "freeze"])
+    async def test_no_connection_of_before_is_used_again(self, redis_server: RedisServer, how: str) -> None:
+        who = [subject(requests_per_minute=1000)]
+        async with shared_limiter(redis_server.url, SystemClock(), timeout_s=0.5) as limiter:
+            await asyncio.gather(*(limiter.admit(who, tokens=0) for _ in range(64)))
+            assert not is_away(limiter)
+            getattr(redis_server, how)()
+            await asyncio.gather(*(limiter.admit(who, tokens=0) for _ in range(64)))
+            assert is_away(limiter)
+            if how == "kill":
+                redis_server.start()
+            redis_server.thaw()
+            await limiter.step()
+            assert not is_away(limiter)
+            await asyncio.gather(*(limiter.admit(who, tokens=0) for _ in range(64)))
+            assert not is_away(limiter)
+            # Those that were waiting when it froze may have been counted by Redis too, once it could.
+            assert 192 <= (await used(limiter, who))[0] <= 192 + (64 if how == "freeze" else 0)
 
     async def test_what_it_is_told_keeps_its_time(self, redis_url: str) -> None:
         hands = Hands(redis_url)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -31,6 +31,7 @@ LEASE_S = 25.0
 """How long a place is kept for a request of whose gateway nothing is heard."""
 ADOPT_TIMEOUT_S = 5.0
 """For what may be long, and what no request waits for."""
+CLOSE_TIMEOUT_S = 1.0
 
 US = 1_000_000
 NOT_KNOWN = -1
@@ -95,6 +96,8 @@ class RedisStore:
         """Make ready; says whether Redis still has what this gateway has told it. Raises `StoreRefuses`, `StoreAway`."""
         with self._failures():
             async with asyncio.timeout(self._timeout_s):
+                # Connections of before may lead nowhere, which is noticed only by waiting for each.
+                await self._pool.disconnect(inuse_connections=False)
                 for script in self._scripts.values():
                     await self._redis.script_load(script)
                 return bool(await self._redis.exists(self._marker))
@@ -114,8 +117,9 @@ class RedisStore:
 
     async def close(self) -> None:
         """Hang up."""
-        await self._redis.aclose()
-        await self._pool.disconnect()
+        with suppress(TimeoutError, RedisError, OSError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._pool.disconnect()
 
     async def admit(self, flight: str, subjects: Sequence[Subject], tokens: int) -> tuple[bool, list[Reading]]:
         """Count a request if it fits; says whether, and how all stand then."""
