@@ -5,6 +5,8 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hyperinfer.workers.gateway.journal import Journal
+
 SERVICE = "gateway"
 MAX_MODELS = 256
 OTHER = "other"
@@ -51,6 +53,14 @@ class Meters:
             "ai_platform_retries", "Requests given to a further worker, by why.", ("reason",), registry=registry
         )
         self.workers = Gauge("ai_platform_workers", "Inference workers by state.", ("state",), registry=registry)
+        self.usage_waiting = Gauge(
+            "ai_platform_usage_waiting", "Requests whose usage auth has not taken in yet.", registry=registry
+        )
+        self.usage_stuck = Gauge(
+            "ai_platform_usage_stuck",
+            "1 while no request is served because none could be accounted.",
+            registry=registry,
+        )
         self._models: dict[str, ModelMeters] = {}
         self._outcomes: dict[tuple[str, str], Counter] = {}
 
@@ -58,6 +68,11 @@ class Meters:
         """Show how many workers are in each state whenever somebody looks."""
         for state in WORKER_STATES:
             self.workers.labels(state).set_function(partial(_count, states, state))
+
+    def show_journal(self, journal: Journal) -> None:
+        """Show how much usage waits for auth, and whether more can be written down."""
+        self.usage_waiting.set_function(lambda: journal.waiting)
+        self.usage_stuck.set_function(lambda: float(bool(journal.reasons)))
 
     def model(self, name: str) -> ModelMeters:
         """The meters of a model that a worker has."""

@@ -19,7 +19,7 @@ from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, follow
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import PromptHash, journaling
-from hyperinfer.workers.gateway.limiting.opened import limiting
+from hyperinfer.workers.gateway.limiting import limiting, show_limiter
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
 from hyperinfer.workers.gateway.others import check_alone, others
@@ -67,6 +67,8 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         ) as limiter,
         background(fleet.run(), name="fleet"),
     ):
+        meters.show_journal(journal)
+        show_limiter(limiter, context.registry)
         service = GatewayService(
             credentials=Credentials(directory, follower, clock=clock, grace_s=settings.auth_grace_s),
             checks=StrangerLimits(
