@@ -180,7 +180,8 @@ class GenerateApiKey(Wire, frozen=True):
 
 
 class UpdateApiKey(Wire, frozen=True):
-    """Changes one of the caller's keys; what is left out stays."""
+    """Changes one of the caller's keys; what is left out stays. An empty `expires_at` takes the expiry away, empty `limits`
+    its own limits."""
 
     id: Id
     name: Text | None = None

@@ -128,6 +128,17 @@ async def test_an_attacker_elsewhere_does_not_lock_a_person_out(office: Office) 
         await office.login(remote="203.0.113.9")  # an address where this person has never been
 
 
+async def test_another_address_of_the_same_subscriber_is_known(office: Office) -> None:
+    await office.register()
+    await office.login(remote="2001:db8:1:2::1")
+    for number in range(60):
+        with pytest.raises((Unauthenticated, RateLimited)):
+            await office.login(password="wrong password", remote=f"198.51.100.{number}")
+    await office.login(remote="2001:db8:1:2:aaaa:bbbb:cccc:dddd")
+    with pytest.raises(RateLimited):
+        await office.login(remote="2001:db8:1:3::1")
+
+
 async def test_a_hash_of_bcrypt_is_replaced_at_the_next_log_in(office: Office) -> None:
     await office.register()
     await set_user(office, password_hash=bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode())

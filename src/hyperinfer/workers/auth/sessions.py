@@ -23,7 +23,7 @@ from hyperinfer.workers.auth.actors import Actors, is_session_id, lasts
 from hyperinfer.workers.auth.audit.entries import harmless
 from hyperinfer.workers.auth.change import AuthDatabase, Change
 from hyperinfer.workers.auth.config import SessionSettings
-from hyperinfer.workers.auth.guesses import Guesses
+from hyperinfer.workers.auth.guesses import Guesses, address_of
 from hyperinfer.workers.auth.keys import VALID_FOR_S
 from hyperinfer.workers.auth.models import SessionRow, User
 from hyperinfer.workers.auth.noting import Notes
@@ -182,8 +182,10 @@ class Sessions:
 
     async def _has_been_at(self, rows: AsyncSession, user: User | None, remote: str) -> bool:
         """Whether a person has logged in from this address. It is looked up for nobody too, which takes as long."""
-        wanted = select(SessionRow.id).where(SessionRow.user_id == (user.id if user else str(uuid.uuid4())))
-        return await rows.scalar(wanted.where(SessionRow.remote == harmless(remote, MAX_REMOTE)).limit(1)) is not None
+        nobody = str(uuid.uuid4())
+        wanted = select(SessionRow.remote).where(SessionRow.user_id == (user.id if user else nobody)).distinct()
+        been_at = {address_of(known) for known in await rows.scalars(wanted.limit(MAX_KEPT))}
+        return address_of(harmless(remote, MAX_REMOTE)) in been_at
 
     async def _make_room(self, change: Change, user: User) -> None:
         now = self._clock.now()
