@@ -9,6 +9,7 @@ from hyperinfer.contracts.limits import Limits, Subject
 from hyperinfer.contracts.usage import UsageRecord
 from hyperinfer.errors import RateLimited
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.tasks import background
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.workers.gateway.journal import TokenWindow
 from hyperinfer.workers.gateway.limiting import Admission, Keep, Limiter
@@ -69,8 +70,9 @@ async def shared_limiter(
     store = RedisStore(url, prefix="test", gateway=gateway, timeout_s=timeout_s, clock=by)
     limiter = SharedLimiter(store, clock, gateways=gateways, max_logged=100_000, keep=keep, kept=kept)
     try:
-        await limiter.open()
-        yield limiter
+        async with background(store.run(), name="limits: Redis"):
+            await limiter.open()
+            yield limiter
     finally:
         await store.close()
 

@@ -71,11 +71,12 @@ async def _opened(
         store, clock, gateways=gateways, max_logged=settings.max_logged, keep=journal.keep, kept=journal.windows
     )
     try:
-        await limiter.open()
-        async with background(limiter.run(), name="limits"):
-            yield limiter
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
-                await limiter.step()
+        async with background(store.run(), name="limits: Redis"):
+            await limiter.open()
+            async with background(limiter.run(), name="limits"):
+                yield limiter
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await limiter.step()
     finally:
         await store.close()

@@ -24,9 +24,11 @@ from redis.exceptions import (
 from hyperinfer.contracts.limits import Subject
 from hyperinfer.errors import StartError, Unavailable
 from hyperinfer.protocol.limits import Log, Reading, Rules, rules_of
+from hyperinfer.workers.gateway.limiting.calls import Calls
 from hyperinfer.workers.gateway.limiting.scripts import read, scripts, sha_of
 
-MAX_CONNECTIONS = 32
+MAX_CONNECTIONS = 4
+"""One for what requests ask, one for the rest."""
 LEASE_S = 25.0
 """How long a place is kept for a request of whose gateway nothing is heard."""
 ADOPT_TIMEOUT_S = 5.0
@@ -64,7 +66,7 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class RedisStore:
-    """One gateway's way to a Redis. What requests wait for raises `StoreAway` within `timeout_s`.
+    """One gateway's way to a Redis, while `run` runs. What requests wait for raises `StoreAway` within `timeout_s`.
 
     `gateway` names this gateway. The part `clock` of the scripts tells the time, which is Redis' own.
     """
@@ -87,10 +89,15 @@ class RedisStore:
         except ValueError as error:
             raise StartError("limits.redis_url is no address of a Redis: redis://:PASSWORD@HOST:PORT/0.") from error
         self._redis = Redis(connection_pool=self._pool)
+        self._calls = Calls(self._redis, timeout_s=timeout_s)
 
     def name(self, subject: str) -> str:
         """What a subject is called in Redis."""
         return f"{self._prefix}:{subject}"
+
+    async def run(self) -> None:
+        """Ask Redis what is asked here, until cancelled."""
+        await self._calls.run()
 
     async def open(self) -> bool:
         """Make ready; says whether Redis still has what this gateway has told it. Raises `StoreRefuses`, `StoreAway`."""
@@ -160,10 +167,9 @@ class RedisStore:
 
     async def _run(self, script: str, names: list[str], asked: Mapping[str, Any]) -> list[int]:
         with self._failures():
-            async with asyncio.timeout(self._timeout_s):
-                reply: list[int] = await self._redis.evalsha(
-                    self._shas[script], len(names) + 1, self._marker, *names, msgspec.json.encode(asked)
-                )
+            reply: list[int] = await self._calls.call(
+                "EVALSHA", self._shas[script], len(names) + 1, self._marker, *names, msgspec.json.encode(asked)
+            )
         if reply[0] == NOT_KNOWN:
             raise StoreForgot("It has been emptied.")
         return reply
