@@ -13,7 +13,7 @@ Count = Annotated[int, Meta(ge=0, le=10**15)] | None
 class Limits(Wire, frozen=True):
     """Each field is a most, in requests or tokens; null says nothing: what is below decides, or nothing limits.
 
-    `requests_per_interval` counts in any `interval_minutes` minutes.
+    `requests_per_interval` counts in any `interval_minutes` minutes, 60 where that is null.
     """
 
     requests_per_minute: Count = None
