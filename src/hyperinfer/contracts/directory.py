@@ -22,6 +22,9 @@ SESSION = "session"
 SIGNING = "signing"
 TIER = "tier"
 
+DEFAULT_TIER = "default"
+"""The tier that there always is; whoever is of one that is not known is limited by it."""
+
 
 class UserRecord(Wire, frozen=True):
     """A person, by account id."""

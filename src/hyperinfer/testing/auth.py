@@ -87,7 +87,7 @@ class FakeAuth:
         self._signing = Ed25519PrivateKey.generate()
         signing = directory.SigningRecord(jwk=session_tokens.public_jwk(self._signing, KEY_ID))
         self.directory.publish(directory.SIGNING, KEY_ID, signing)
-        for name, limits in (tiers or {"default": DEFAULT_TIER}).items():
+        for name, limits in {"unlimited": Limits(), **(tiers or {"default": DEFAULT_TIER})}.items():
             self.directory.publish(directory.TIER, name, TierRecord(limits=limits))
 
     def person(self, name: str, *, tier: str = "unlimited", role: str = "user", limits: Limits | None = None) -> str:

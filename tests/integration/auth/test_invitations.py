@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.contracts.people import InvitePerson, OfInvite
@@ -84,6 +84,14 @@ async def test_used_revoked_expired_and_made_up_ones_are_told_alike(office: Offi
     assert len(refusals) == 1
     states = {one.id: one.state for one in (await office.parts.invitations.listed(Nothing(), root.origin)).invites}
     assert states == {used.id: "used", revoked.id: "revoked", expired.id: "expired"}
+
+
+async def test_one_of_a_tier_that_is_configured_no_more_gives_the_default_one(office: Office) -> None:
+    root = await office.admin()
+    code = (await office.parts.invitations.invite(InvitePerson(tier="premium"), root.origin)).code or ""
+    async with office.database.write() as rows:
+        await rows.execute(update(PersonInviteRow).values(tier="gone"))
+    assert (await office.register("ada", code=code)).account.tier == "default"
 
 
 async def test_only_its_digest_is_kept(office: Office) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from hyperinfer.errors import Unavailable
+from hyperinfer.errors import HyperinferError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.workers.auth.change import AuthDatabase
@@ -72,7 +72,7 @@ class Notes:
                 await self._database.note(
                     note.origin, note.action, outcome="refused", target=note.target, details=note.details
                 )
-            except Unavailable as error:
+            except HyperinferError as error:
                 log.error("refusal_not_noted", action=note.action, reason=error.message)
             finally:
                 self._waiting.task_done()

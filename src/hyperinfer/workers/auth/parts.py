@@ -75,7 +75,7 @@ async def parts_on(data: Path, settings: AuthSettings, clock: Clock) -> AsyncIte
         notes = await stack.enter_async_context(noting(database, clock))
         guesses, actors = Guesses(clock), Actors(database, clock)
         asked = _Asked(passwords=passwords, guesses=guesses, notes=notes, clock=clock)
-        registration = Registration(database, mode=settings.registration, **asked)
+        registration = Registration(database, tiers=tiers, mode=settings.registration, **asked)
         yield Parts(
             database=database,
             passwords=passwords,

@@ -27,7 +27,7 @@ from hyperinfer.workers.auth.powers import Settings
 from hyperinfer.workers.auth.records import user_record
 from hyperinfer.workers.auth.shown import account_of, new_key_of
 from hyperinfer.workers.auth.store import is_taken, user_named
-from hyperinfer.workers.auth.tiers import DEFAULT
+from hyperinfer.workers.auth.tiers import DEFAULT, Tiers
 
 FIRST_KEY = "default"
 NO_DETAILS: Mapping[str, str] = MappingProxyType({})
@@ -56,6 +56,7 @@ class Registration:
         passwords: Passwords,
         guesses: Guesses,
         notes: Notes,
+        tiers: Tiers,
         clock: Clock,
         mode: str,
     ) -> None:
@@ -63,6 +64,7 @@ class Registration:
         self._passwords = passwords
         self._guesses = guesses
         self._notes = notes
+        self._tiers = tiers
         self._clock = clock
         self._mode = mode
 
@@ -108,7 +110,8 @@ class Registration:
             details = {}
             if code:
                 invite = await self._spent(change.session, code, newcomer.email)
-                newcomer = replace(newcomer, role=invite.role, tier=invite.tier)
+                tier = invite.tier if invite.tier in self._tiers else DEFAULT  # it may be configured no more
+                newcomer = replace(newcomer, role=invite.role, tier=tier)
                 details = {"invite": invite.id}
             return await self._added(change, newcomer, password_hash, details=details)
 

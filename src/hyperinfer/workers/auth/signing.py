@@ -243,8 +243,13 @@ class Signing:
     def _forget(self) -> None:
         """A key that signs no more needs no seed."""
         for row in self._rows:
-            if row.retired_at is not None:
-                self._file(row.id).unlink(missing_ok=True)
+            path = self._file(row.id)
+            if row.retired_at is None:
+                continue
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.error("signing_key_not_removed", path=str(path), reason=error.strerror)
 
 
 async def _rows(session: AsyncSession) -> Sequence[SigningKeyRow]:

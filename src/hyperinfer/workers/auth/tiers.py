@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from hyperinfer.contracts.directory import DEFAULT_TIER
 from hyperinfer.contracts.limits import Limits
 from hyperinfer.errors import BadRequest, ConfigError
 from hyperinfer.workers.auth.config import TierSettings
 
-DEFAULT = "default"
+DEFAULT = DEFAULT_TIER
 UNLIMITED = "unlimited"
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,48}[a-z0-9])?")
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from hyperinfer.contracts import directory
-from hyperinfer.contracts.directory import Change, Changes, KeyRecord, Since, UserRecord
+from hyperinfer.contracts.directory import Change, Changes, KeyRecord, Since, TierRecord, UserRecord
+from hyperinfer.contracts.limits import Limits
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.protocol import api_keys
@@ -48,6 +49,18 @@ def test_a_key_with_another_digest_is_no_longer_found_under_the_first() -> None:
     copy.apply(page(key(3, digest="cd" * 32)))
     assert not knows(copy)
     assert knows(copy, "cd" * 32)
+
+
+def test_who_is_of_a_tier_that_is_not_known_is_limited_by_the_default_one() -> None:
+    copy = DirectoryCopy()
+    tiers = [change(3, directory.TIER, "default", TierRecord(limits=Limits(requests_per_hour=7)))]
+    tiers += [change(4, directory.TIER, "unlimited", TierRecord(limits=Limits()))]
+    for tier, limit in (("gone", 7), ("unlimited", None)):
+        person = change(1, directory.USER, "u", UserRecord(username="u", email="", tier=tier))
+        copy.apply(page(person, key(2), *tiers, is_whole=True))
+        who = copy.by_key(bytes.fromhex(DIGEST), now=0.0)
+        assert who is not None
+        assert who.subjects[0].limits.requests_per_hour == limit
 
 
 def test_a_whole_page_forgets_what_was_before() -> None:

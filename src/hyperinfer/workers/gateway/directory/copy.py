@@ -119,7 +119,8 @@ class DirectoryCopy:
         return user
 
     def _with_limits(self, user_id: str, user: UserRecord) -> Principal:
-        tier = self._kinds[contract.TIER].get(user.tier)
+        tiers = self._kinds[contract.TIER]
+        tier = tiers.get(user.tier) or tiers.get(contract.DEFAULT_TIER)  # nobody is unlimited by a name that is gone
         limits = tier.limits if tier else Limits()
         if user.limits is not None:
             limits = user.limits.over(limits)
