@@ -174,7 +174,6 @@ class GatewayService:
         if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
             reasons.append("No inference worker with a model that is ready is connected.")
         reasons += self._journal.reasons
-        reasons += [self._limiter.degraded] if self._limiter.degraded else []
         return reasons
 
     async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:
