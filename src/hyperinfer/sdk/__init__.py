@@ -1,23 +1,51 @@
 """The Python client library: `Client`, `AsyncClient` and what they answer with."""
 
+from hyperinfer.sdk.answers import AnswerStream
 from hyperinfer.sdk.blocking import Client, TextStream
-from hyperinfer.sdk.client import AnswerStream, AsyncClient
-from hyperinfer.sdk.replies import Answer, Key, Model, NewKey, Registered, Session, Usage, User
+from hyperinfer.sdk.client import AsyncClient
+from hyperinfer.sdk.people import (
+    CreatedUser,
+    Invite,
+    Key,
+    Limits,
+    NewKey,
+    NewReset,
+    OpenSession,
+    Registered,
+    Session,
+    Tier,
+    User,
+)
+from hyperinfer.sdk.replies import Answer, Model, Usage
+from hyperinfer.sdk.reports import AuditRow, Page, Quota, QuotaRow, RequestRow, UsageReport, UsageRow
 from hyperinfer.sdk.requests import ChatOptions, Message
 
 __all__ = [
     "Answer",
     "AnswerStream",
     "AsyncClient",
+    "AuditRow",
     "ChatOptions",
     "Client",
+    "CreatedUser",
+    "Invite",
     "Key",
+    "Limits",
     "Message",
     "Model",
     "NewKey",
+    "NewReset",
+    "OpenSession",
+    "Page",
+    "Quota",
+    "QuotaRow",
     "Registered",
+    "RequestRow",
     "Session",
     "TextStream",
+    "Tier",
     "Usage",
+    "UsageReport",
+    "UsageRow",
     "User",
 ]

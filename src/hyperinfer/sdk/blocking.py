@@ -3,42 +3,19 @@
 So it works in scripts, threads and notebooks alike; Ctrl-C cancels the call under way, which stops the model.
 """
 
-import asyncio
-import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from hyperinfer.sdk.client import AnswerStream, AsyncClient
-from hyperinfer.sdk.replies import Answer, Key, Model, NewKey, Registered, Session
+from hyperinfer.sdk.answers import AnswerStream
+from hyperinfer.sdk.blocking_groups import Groups
+from hyperinfer.sdk.client import AsyncClient
+from hyperinfer.sdk.replies import Answer, Model
 from hyperinfer.sdk.requests import ChatOptions, Prompt
+from hyperinfer.sdk.thread import LoopThread
 
 T = TypeVar("T")
-
-
-class LoopThread:
-    """An event loop in a thread, to which coroutines are handed and whose results are waited for."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hyperinfer client", daemon=True)
-        self._thread.start()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result; a KeyboardInterrupt while waiting cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """End the loop and the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 class TextStream:
@@ -63,7 +40,7 @@ async def _next(stream: AnswerStream) -> str:
     return await anext(stream, "")
 
 
-class Client:
+class Client(Groups):
     """A gateway's API, as `AsyncClient` has it, without asyncio. Use it as a context manager."""
 
     def __init__(
@@ -76,6 +53,7 @@ class Client:
     ) -> None:
         self._client = AsyncClient(base_url, api_key=api_key, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s)
         self._thread: LoopThread | None = None
+        super().__init__(self._client, self._run)
 
     @property
     def base_url(self) -> str:
@@ -98,7 +76,7 @@ class Client:
 
     def chat(self, prompt: Prompt, **options: Unpack[ChatOptions]) -> Answer:
         """A whole answer to a prompt or a conversation."""
-        return self._running.run(self._client.chat(prompt, **options))
+        return self._run(self._client.chat(prompt, **options))
 
     @contextmanager
     def stream(self, prompt: Prompt, **options: Unpack[ChatOptions]) -> Iterator[TextStream]:
@@ -116,30 +94,20 @@ class Client:
 
     def models(self) -> tuple[Model, ...]:
         """The models that the swarm serves now."""
-        return self._running.run(self._client.models())
+        return self._run(self._client.models())
 
-    def keys(self) -> tuple[Key, ...]:
-        """The caller's API keys, newest first."""
-        return self._running.run(self._client.keys())
-
-    def create_key(self, name: str) -> NewKey:
-        """A new API key; its secret is shown this once."""
-        return self._running.run(self._client.create_key(name))
-
-    def revoke_key(self, key_id: str) -> Key:
-        """End an API key of the caller's, by its id."""
-        return self._running.run(self._client.revoke_key(key_id))
-
-    def register(self, *, email: str, password: str, username: str | None = None) -> Registered:
-        """Make an account; a username left out is made from the e-mail."""
-        return self._running.run(self._client.register(email=email, password=password, username=username))
-
-    def login(self, name: str, password: str) -> Session:
-        """Open a session; `name` is a username or an e-mail. The client itself goes on with what it was made with."""
-        return self._running.run(self._client.login(name, password))
+    def _run(self, work: Coroutine[Any, Any, T], /) -> T:
+        if self._thread is None:
+            work.close()
+            raise _not_entered()
+        return self._thread.run(work)
 
     @property
     def _running(self) -> LoopThread:
         if self._thread is None:
-            raise RuntimeError("Use the client as a context manager, such as `with Client() as client:`.")
+            raise _not_entered()
         return self._thread
+
+
+def _not_entered() -> RuntimeError:
+    return RuntimeError("Use the client as a context manager, such as `with Client() as client:`.")

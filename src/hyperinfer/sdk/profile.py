@@ -5,16 +5,18 @@ A credential belongs to one gateway and is never shown to another.
 
 import os
 import stat
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
+from msgspec.structs import replace
 from platformdirs import user_config_path
 
 from hyperinfer.errors import IdentityError, Unauthenticated, Unavailable
 from hyperinfer.kernel.files import write_atomic
-from hyperinfer.sdk.replies import Session
+from hyperinfer.sdk.people import Session
 
 FILE = "profile.json"
 MAX_ACCOUNTS = 32
@@ -22,23 +24,69 @@ LOCK_TIMEOUT_S = 5.0
 
 
 class Account(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
-    """A way into one gateway: an API key, or the token of a session and when it ends.
+    """A way into one gateway: an API key, a session, or both.
 
-    `data_dir` is set for the gateway of a `hyperinfer up` on this machine, whose address may change between starts.
+    `token` is that of the session, `token_began` and `token_ends` its times. `data_dir` is set for the gateway of a
+    `hyperinfer up` on this machine, whose address may change between starts.
     """
 
     gateway: str
     username: str = ""
     api_key: str = ""
     token: str = ""
+    token_began: datetime | None = None
     token_ends: datetime | None = None
     data_dir: str = ""
 
-    def credential(self, now: datetime) -> str:
-        """What is presented to the gateway. Raises `Unauthenticated` if the session has ended."""
-        if self.token and self.token_ends is not None and self.token_ends <= now:
-            raise Unauthenticated(f"Your session at {self.gateway} has ended. Run `hyperinfer login` again.")
-        return self.token or self.api_key
+    def to_models(self, now: datetime) -> str:
+        """What is presented to ask models: the API key if there is one. Raises `Unauthenticated` as `session`."""
+        return self.api_key or self.session(now)
+
+    def to_account(self, now: datetime) -> str:
+        """What is presented to look after the account: the session if there is one. Raises `Unauthenticated` as it does."""
+        return self.session(now) if self.token or not self.api_key else self.api_key
+
+    def session(self, now: datetime) -> str:
+        """The session's token. Raises `Unauthenticated` if there is none, or it has ended."""
+        log_in = f"`hyperinfer login --gateway {self.gateway}{f' {self.username}' if self.username else ''}`"
+        if not self.token:
+            why = "This takes a session, not an API key" if self.api_key else f"You are not logged in at {self.gateway}"
+            raise Unauthenticated(f"{why}. Log in first: {log_in}.")
+        if self.token_ends is not None and self.token_ends <= now:
+            raise Unauthenticated(f"Your session at {self.gateway} has ended. Log in again: {log_in}.")
+        return self.token
+
+    def is_to_renew(self, now: datetime) -> bool:
+        """Whether more than half of the session's life is over, and not all of it."""
+        if not self.token or self.token_began is None or self.token_ends is None:
+            return False
+        return self.token_began + (self.token_ends - self.token_began) / 2 < now < self.token_ends
+
+    def in_session(self, session: Session, now: datetime) -> "Account":
+        """The same with a session that has just been opened or renewed."""
+        return replace(
+            self,
+            username=session.user.username,
+            token=session.access_token,
+            token_began=now,
+            token_ends=now + timedelta(seconds=session.expires_in),
+        )
+
+    def logged_out(self) -> "Account":
+        """The same without its session."""
+        return replace(self, token="", token_began=None, token_ends=None)
+
+    def with_key(self, api_key: str) -> "Account":
+        """The same with another API key, or none."""
+        return replace(self, api_key=api_key)
+
+    def emptied(self) -> "Account":
+        """The same without any credential. It stays the one that is used, so that nobody acts as another unawares."""
+        return self.logged_out().with_key("")
+
+    def renamed(self, username: str) -> "Account":
+        """The same under another name."""
+        return replace(self, username=username)
 
     def __repr__(self) -> str:
         """Without credentials."""
@@ -55,9 +103,10 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
         """The account to use where no gateway is named."""
         return self.accounts[0] if self.accounts else None
 
-    def at(self, gateway: str) -> Account | None:
-        """The account used last at a gateway."""
-        return next((one for one in self.accounts if one.gateway == gateway), None)
+    def at(self, gateway: str, username: str | None = None) -> Account | None:
+        """The account used last at a gateway, or the one of that name."""
+        found = (one for one in self.accounts if one.gateway == gateway)
+        return next((one for one in found if username in (None, one.username)), None)
 
     def of_data(self, data_dir: str) -> Account | None:
         """The account of this machine's own `hyperinfer up` on a data folder."""
@@ -68,19 +117,15 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
         others = (one for one in self.accounts if _identity(one) != _identity(account))
         return Profile((account, *others)[:MAX_ACCOUNTS])
 
+    def keeping(self, before: Account, after: Account) -> "Profile":
+        """The profile with what has become of an account in its place; one that is not there any more is not added."""
+        old, new = _identity(before), _identity(after)
+        others = (one for one in self.accounts if old == new or _identity(one) != new)
+        return Profile(tuple(after if _identity(one) == old else one for one in others))
+
 
 def _identity(account: Account) -> tuple[str, str]:
     return (account.data_dir, "") if account.data_dir else (account.gateway, account.username)
-
-
-def of_session(gateway: str, session: Session, now: datetime) -> Account:
-    """The account that a log-in gives."""
-    return Account(
-        gateway=gateway,
-        username=session.user.username,
-        token=session.access_token,
-        token_ends=now + timedelta(seconds=session.expires_in),
-    )
 
 
 def path() -> Path:
@@ -108,11 +153,20 @@ def load(file: Path | None = None) -> Profile:
 
 def save(account: Account, file: Path | None = None) -> None:
     """Make an account the current one. Raises `IdentityError` as `load` does, `Unavailable` if it cannot be written."""
+    _change(lambda profile: profile.using(account), file)
+
+
+def keep(before: Account, after: Account, file: Path | None = None) -> None:
+    """Keep what has become of an account, whichever is the current one. Raises as `save`."""
+    _change(lambda profile: profile.keeping(before, after), file)
+
+
+def _change(change: Callable[[Profile], Profile], file: Path | None) -> None:
     file = file or path()
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(file.with_name(f".{file.name}.lock"), timeout=LOCK_TIMEOUT_S):
-            content = msgspec.json.encode(load(file).using(account))
+            content = msgspec.json.encode(change(load(file)))
             write_atomic(file, msgspec.json.format(content, indent=2) + b"\n", mode=0o600)
     except Timeout as error:
         raise Unavailable(f"Another program holds your profile {file}.") from error
@@ -131,5 +185,5 @@ def account_for(gateway: str | None, file: Path | None = None) -> Account:
         return profile.current
     account = profile.at(gateway)
     if account is None:
-        raise Unauthenticated(f"You have no key for {gateway} here. Run `hyperinfer login --gateway {gateway}`.")
+        raise Unauthenticated(f"You have no account at {gateway} here. Run `hyperinfer login --gateway {gateway}`.")
     return account

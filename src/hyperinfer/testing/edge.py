@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from hyperinfer.edge.app import create_app
 from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.kernel.settings import HttpSettings
-from hyperinfer.sdk.blocking import LoopThread
+from hyperinfer.sdk.thread import LoopThread
 from hyperinfer.testing.gateway import FakeGateway
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from hyperinfer.errors import IdentityError, Unauthenticated
 from hyperinfer.sdk import profile
-from hyperinfer.sdk.client import AsyncClient
+from hyperinfer.sdk.people import Session, User
 from hyperinfer.sdk.profile import MAX_ACCOUNTS, Account
-from hyperinfer.sdk.replies import Session, User
+from hyperinfer.sdk.ways import way_to
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HERE = "http://127.0.0.1:3000"
@@ -31,8 +31,10 @@ def test_no_profile_is_an_empty_one() -> None:
 
 def test_a_credential_is_shown_to_its_own_gateway_only() -> None:
     profile.save(Account(gateway=HERE, api_key="hi_secret"))
-    assert AsyncClient(THERE)._transport._headers.get("authorization") is None
-    assert AsyncClient(HERE + "/v1")._transport._headers["authorization"] == "Bearer hi_secret"
+    assert (way_to(THERE, None).to_models(), way_to(THERE, None).to_account()) == ("", "")
+    assert way_to(HERE + "/v1", None).to_models() == "hi_secret"
+    assert way_to(None, None).to_account() == "hi_secret"
+    assert way_to(THERE, "given").to_models() == "given"
     with pytest.raises(Unauthenticated, match=f"login --gateway {THERE}"):
         profile.account_for(THERE)
 
@@ -58,12 +60,58 @@ def test_two_local_swarms_on_one_port_keep_their_keys_apart() -> None:
     assert other.api_key == "b"
 
 
+def session(token: str = "jwt", expires_in: int = 60, username: str = "ada") -> Session:
+    user = User(id="1", username=username, email="a@example.com", created_at=NOW)
+    return Session(access_token=token, expires_in=expires_in, user=user)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_models_are_asked_with_the_key_and_the_account_is_looked_after_in_the_session() -> None:
+    key = Account(gateway=HERE, api_key="hi_secret")
+    assert (key.to_models(NOW), key.to_account(NOW)) == ("hi_secret", "hi_secret")
+    with pytest.raises(Unauthenticated, match="not an API key"):
+        key.session(NOW)
+    both = key.in_session(session(), NOW)
+    assert (both.to_models(NOW), both.to_account(NOW), both.session(NOW)) == ("hi_secret", "jwt", "jwt")
+    alone = both.with_key("")
+    assert (alone.to_models(NOW), alone.to_account(NOW)) == ("jwt", "jwt")
+    nothing = both.emptied()
+    for credential in (nothing.to_models, nothing.to_account, nothing.session):
+        with pytest.raises(Unauthenticated, match=f"not logged in at {HERE}"):
+            credential(NOW)
+
+
 def test_a_session_that_has_ended_says_so_instead_of_acting_as_another() -> None:
-    session = Session(access_token="jwt", expires_in=60, user=User(id="1", username="ada", email="a@example.com"))
-    account = profile.of_session(HERE, session, NOW)
-    assert account.credential(NOW) == "jwt"
-    with pytest.raises(Unauthenticated, match="hyperinfer login"):
-        account.credential(NOW + timedelta(seconds=60))
+    account = Account(gateway=HERE, api_key="hi_secret").in_session(session(), NOW)
+    assert account.to_account(after(59)) == "jwt"
+    for credential in (account.to_account, account.session, account.with_key("").to_models):
+        with pytest.raises(Unauthenticated, match=f"has ended. Log in again: `hyperinfer login --gateway {HERE} ada`"):
+            credential(after(60))
+    assert account.to_models(after(60)) == "hi_secret"
+
+
+def test_a_session_is_to_be_renewed_in_the_second_half_of_its_life() -> None:
+    account = Account(gateway=HERE).in_session(session(), NOW)
+    assert [account.is_to_renew(after(at)) for at in (0, 29, 31, 59, 60)] == [False, False, True, True, False]
+    assert not account.logged_out().is_to_renew(after(31))
+
+
+def test_what_becomes_of_an_account_stays_where_it_was() -> None:
+    first, second = Account(gateway=HERE, username="a"), Account(gateway=THERE, username="b", api_key="k")
+    profile.save(first)
+    profile.save(second)
+    profile.keep(first, first.in_session(session(username="c"), NOW))
+    assert [one.username for one in profile.load().accounts] == ["b", "c"]
+    assert profile.load().at(HERE, "c") is not None
+    assert profile.load().at(HERE, "a") is None
+    profile.keep(first, first.with_key("lost"))  # another program has renamed it meanwhile
+    assert [one.username for one in profile.load().accounts] == ["b", "c"]
+    profile.keep(second, second.emptied())
+    with pytest.raises(Unauthenticated, match="not logged in"):
+        profile.account_for(None).to_models(NOW)
 
 
 def test_the_profile_does_not_grow_without_bound() -> None:

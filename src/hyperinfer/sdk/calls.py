@@ -1,0 +1,86 @@
+"""Requests to one gateway under one credential: what every group of the client library is made of."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from datetime import date
+from typing import Any, TypeVar
+
+from hyperinfer.errors import BackendFailed, BadRequest
+from hyperinfer.sdk.reports import Page
+from hyperinfer.sdk.transport import Transport
+
+T = TypeVar("T")
+
+Credential = Callable[[], str]
+"""What is presented, told when it is needed: it may raise `Unauthenticated`."""
+
+CALL_TIMEOUT_S = 30.0
+MAX_PAGE = 200
+"""How many rows a gateway puts into one page."""
+
+
+class Calls:
+    """Requests under one credential. Raise as `Transport` does, and what the gateway refuses with."""
+
+    def __init__(self, transport: Transport, credential: Credential) -> None:
+        self._transport = transport
+        self._credential = credential
+
+    async def get(self, path: str, kind: type[T], **query: str | int | date | None) -> T:
+        """Look something up; what is null is not asked."""
+        return await self._transport.json(
+            "GET", path, kind, credential=self._credential(), query=_texts(query), timeout_s=CALL_TIMEOUT_S
+        )
+
+    async def send(self, method: str, path: str, kind: type[T], **body: Any) -> T:
+        """Change something; what is null is left out."""
+        return await self._transport.json(
+            method, path, kind, credential=self._credential(), body=_given(body), timeout_s=CALL_TIMEOUT_S
+        )
+
+    async def do(self, method: str, path: str, **body: Any) -> None:
+        """Change something of which nothing is answered."""
+        await self._transport.content(
+            method, path, credential=self._credential(), body=_given(body), timeout_s=CALL_TIMEOUT_S
+        )
+
+    async def content(self, path: str) -> bytes:
+        """Look something up, as it is."""
+        return await self._transport.content("GET", path, credential=self._credential(), timeout_s=CALL_TIMEOUT_S)
+
+    def csv(self, path: str, **query: str | int | date | None) -> AsyncGenerator[str]:
+        """A table as CSV, in pieces as it comes."""
+        wanted = {**_texts(query), "format": "csv"}
+        return self._transport.text(path, credential=self._credential(), query=wanted, timeout_s=CALL_TIMEOUT_S)
+
+
+async def each(page: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncGenerator[T]:
+    """Every row of a list, page by page."""
+    cursor: str | None = None
+    while True:
+        found = await page(cursor)
+        for row in found.data:
+            yield row
+        if found.next is None:
+            return
+        if found.next == cursor:
+            raise BackendFailed("The gateway gives the same page again and again.")
+        cursor = found.next
+
+
+def at(path: str, id_: str) -> str:
+    """The path of one thing. Raises `BadRequest` for what is no id, so that no key is ever put into a URL by mistake."""
+    if not (id_.isascii() and id_.replace("-", "").isalnum()):
+        raise BadRequest("An id is made of letters, digits and hyphens.", param="id")
+    return f"{path}/{id_}"
+
+
+def _texts(query: Mapping[str, str | int | date | None]) -> dict[str, str]:
+    return {
+        name: value.isoformat() if isinstance(value, date) else str(value)
+        for name, value in query.items()
+        if value is not None
+    }
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {name: value for name, value in body.items() if value is not None} or None

@@ -1,0 +1,129 @@
+"""What administrators do: `client.admin`. It takes a session of an administrator, or such a one's key with the scope `admin`."""
+
+from collections.abc import AsyncGenerator
+from typing import TypedDict, Unpack
+
+from hyperinfer.sdk.calls import MAX_PAGE, Calls, at, each
+from hyperinfer.sdk.groups.usage import AllUsage
+from hyperinfer.sdk.people import CreatedUser, Invite, Limits, NewReset, Role, Tier, User
+from hyperinfer.sdk.reports import AuditRow, Outcome, Page
+
+USERS = "/api/admin/users"
+INVITES = "/api/admin/invites"
+
+
+class AuditQuery(TypedDict, total=False):
+    """Which rows of the audit log. Times are RFC 3339; `account_id` finds what an account did or what was done to it;
+    `action` may end in `*`."""
+
+    since: str | None
+    until: str | None
+    action: str | None
+    outcome: Outcome | None
+    account_id: str | None
+
+
+class Users:
+    """Accounts."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def list(self, query: str = "", *, cursor: str | None = None, limit: int = 50) -> Page[User]:
+        """A page of accounts, oldest first; `query` is a part of a username or e-mail."""
+        return await self._calls.get(USERS, Page[User], query=query or None, cursor=cursor, limit=limit)
+
+    def each(self, query: str = "") -> AsyncGenerator[User]:
+        """Every account, page by page."""
+        return each(lambda cursor: self.list(query, cursor=cursor, limit=MAX_PAGE))
+
+    async def get(self, user_id: str) -> User:
+        """One account by its id."""
+        return await self._calls.get(at(USERS, user_id), User)
+
+    async def create(
+        self,
+        *,
+        email: str,
+        username: str | None = None,
+        password: str | None = None,
+        role: Role = "user",
+        tier: str = "default",
+    ) -> CreatedUser:
+        """Make an account; without a password, with a one-time token by which its holder sets one."""
+        return await self._calls.send(
+            "POST", USERS, CreatedUser, email=email, username=username, password=password, role=role, tier=tier
+        )
+
+    async def update(
+        self,
+        user_id: str,
+        *,
+        role: Role | None = None,
+        tier: str | None = None,
+        is_active: bool | None = None,
+        limits: Limits | None = None,
+    ) -> User:
+        """Change an account; what is left out stays. `limits` take the place of those before; empty ones remove them."""
+        return await self._calls.send(
+            "PATCH", at(USERS, user_id), User, role=role, tier=tier, is_active=is_active, limits=limits
+        )
+
+    async def remove(self, user_id: str) -> None:
+        """Remove an account. It cannot be undone."""
+        await self._calls.do("DELETE", at(USERS, user_id))
+
+    async def reset_password(self, user_id: str) -> NewReset:
+        """A one-time token with which its holder sets a new password; older ones end."""
+        return await self._calls.send("POST", f"{at(USERS, user_id)}/reset", NewReset)
+
+
+class Invites:
+    """Invitations to register."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def list(self) -> tuple[Invite, ...]:
+        """Invitations, newest first."""
+        return (await self._calls.get(INVITES, Page[Invite])).data
+
+    async def create(
+        self, *, email: str | None = None, role: Role = "user", tier: str = "default", valid_s: int = 7 * 24 * 3600
+    ) -> Invite:
+        """A code with which somebody may register, once; with an `email`, only under that one. It is shown this once."""
+        return await self._calls.send("POST", INVITES, Invite, email=email, role=role, tier=tier, valid_s=valid_s)
+
+    async def revoke(self, invite_id: str) -> Invite:
+        """Take an invitation back."""
+        return await self._calls.send("DELETE", at(INVITES, invite_id), Invite)
+
+
+class Audit:
+    """The audit log."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def list(self, *, cursor: str | None = None, limit: int = 50, **query: Unpack[AuditQuery]) -> Page[AuditRow]:
+        """A page of it, newest first."""
+        return await self._calls.get("/api/admin/audit", Page[AuditRow], cursor=cursor, limit=limit, **query)
+
+    def each(self, **query: Unpack[AuditQuery]) -> AsyncGenerator[AuditRow]:
+        """Every row, page by page."""
+        return each(lambda cursor: self.list(cursor=cursor, limit=MAX_PAGE, **query))
+
+
+class Admin:
+    """Administration, group by group."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self.users = Users(calls)
+        self.invites = Invites(calls)
+        self.usage = AllUsage(calls)
+        self.audit = Audit(calls)
+
+    async def tiers(self) -> tuple[Tier, ...]:
+        """Every tier and what it limits."""
+        return (await self._calls.get("/api/admin/tiers", Page[Tier])).data
