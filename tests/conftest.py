@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import redis
+import structlog
 
 from hyperinfer.testing.servers import PostgresServer, RedisServer
 
@@ -72,6 +73,13 @@ def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 # --- real servers, started by the first test that asks -------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """What a test has made of the logs is none of the next one's business."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
