@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from hyperinfer.cli import audit_report, audit_rows, options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.output import target
 from hyperinfer.cli.places import load, paths
 from hyperinfer.cli.table import show_table
 from hyperinfer.contracts.audit import AuditHead, AuditRow
@@ -111,11 +112,11 @@ def export(place: Place, kind: str, out: Path | None, **wanted: Any) -> None:
         count = 0
         async with place.log() as log:
             query = await audit_rows.query_of(log, limit=MAX_PAGE, **wanted)
-            with audit_rows.target(out) as target:
+            with target(out) as file:
                 if kind == "csv":
-                    target.write(audit_rows.CSV_TITLES)
+                    file.write(audit_rows.CSV_TITLES)
                 async for row in log.rows(query):
-                    target.write(audit_rows.csv_row(row) if kind == "csv" else audit_rows.json_line(row))
+                    file.write(audit_rows.csv_row(row) if kind == "csv" else audit_rows.json_line(row))
                     count += 1
         return count
 

@@ -1,11 +1,8 @@
 """Rows of the audit log at the command line: which are asked for, and how they are shown and written."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -78,22 +75,6 @@ def csv_row(row: AuditRow) -> str:
     """A row as a line of CSV, its details as JSON, under `CSV_TITLES`."""
     cells = (*msgspec.structs.astuple(row)[:-1], msgspec.json.encode(row.details).decode())
     return csv_line(cells)
-
-
-@contextmanager
-def target(out: Path | None) -> Iterator[IO[str]]:
-    """Where to write: standard output, or a new file that is its owner's alone. Raises `BadRequest`."""
-    if out is None:
-        yield sys.stdout
-        return
-    try:
-        out.touch(mode=0o600, exist_ok=False)
-    except FileExistsError as error:
-        raise BadRequest(f"{out} is there already; give the name of a new file.") from error
-    except OSError as error:
-        raise BadRequest(f"Cannot write {out}: {error.strerror}.") from error
-    with out.open("w", encoding="utf-8", newline="") as file:
-        yield file
 
 
 def _moment(text: str | None, option: str) -> str | None:

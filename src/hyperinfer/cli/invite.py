@@ -1,7 +1,5 @@
 """`hyperinfer invite`: one-time codes by which machines join."""
 
-import re
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -12,12 +10,11 @@ from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import ALIASES, SETTINGS, known_swarm, load
 from hyperinfer.cli.table import show_table
-from hyperinfer.errors import BadRequest
+from hyperinfer.cli.times import duration
 from hyperinfer.facilities.clock import SystemClock
 
 SHORT = 12
 ROLES = sorted({*SETTINGS, *ALIASES} - {"auth"})
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @click.group(
@@ -65,7 +62,7 @@ def command(
         folder,
         role=ALIASES.get(role, role),
         name=members.parse_name(name),
-        lasts=_time(expires),
+        lasts=duration(expires, "--expires"),
         now=SystemClock().now(),
     )
     noted("invite.made", invite=invite.id, role=invite.role)
@@ -139,13 +136,6 @@ def revoke(invite: str) -> None:
     gone = invites.revoke(known_swarm(), invite.strip(), now=SystemClock().now())
     say(f"The invite {gone.id[:SHORT]} admits nobody any more.")
     noted("invite.revoked", invite=gone.id)
-
-
-def _time(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,5})([mhd])", text.strip())
-    if found is None:
-        raise BadRequest("A time is a number of minutes, hours or days, such as 30m, 2h or 1d.", param="expires")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 def _bootstrap(env: str | None, file: Path | None, sets: tuple[str, ...]) -> tuple[str, ...]:
