@@ -10,7 +10,6 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import for_output, note, say, show_json
-from hyperinfer.cli.places import way_in
 from hyperinfer.errors import TooLarge
 
 MAX_INPUT_BYTES = 8 * 1024 * 1024
@@ -50,9 +49,10 @@ def command(
 async def _ask(
     question: str, model: str | None, system: str | None, *, whole: bool, as_json: bool, gateway: str | None
 ) -> None:
+    from hyperinfer.cli.gateway import way_in
     from hyperinfer.sdk import AsyncClient
 
-    address, key = way_in(gateway)
+    address, key = await way_in(gateway)
     async with AsyncClient(address, api_key=key) as client:
         if whole:
             answer = await client.chat(question, model=model, system=system)

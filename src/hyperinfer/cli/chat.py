@@ -8,7 +8,6 @@ import click
 
 from hyperinfer.cli import options
 from hyperinfer.cli.manner import colours, complain, for_output, note, say, sentence
-from hyperinfer.cli.places import way_in
 from hyperinfer.errors import ContextExceeded, HyperinferError
 
 if TYPE_CHECKING:
@@ -33,10 +32,11 @@ def command(model: str | None, system: str | None, gateway: str | None) -> None:
     The answer appears as it is made. Ctrl-C stops the answer, not the chat; Ctrl-D ends the chat; /help lists what else
     can be typed.
     """
+    from hyperinfer.cli.gateway import way_in
     from hyperinfer.sdk import AsyncClient
 
-    address, key = way_in(gateway)
     with asyncio.Runner() as runner:
+        address, key = runner.run(way_in(gateway))
         client = AsyncClient(address, api_key=key)
         runner.run(client.__aenter__())
         try:

@@ -1,62 +1,103 @@
-"""`hyperinfer login`: open a session at a gateway and keep it in the local profile."""
+"""`hyperinfer login`: open a session at a gateway, or take an API key of it, and keep that in the local profile."""
 
 import asyncio
 import sys
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import click
 
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say
-from hyperinfer.errors import Unauthenticated
-from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.sdk import profile
-from hyperinfer.sdk.requests import base_url
+from hyperinfer.errors import BadRequest, Forbidden, HyperinferError, Unauthenticated
 
-FIRST = "http://127.0.0.1:3000"
-"""Where `hyperinfer up` serves unless told otherwise."""
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+if TYPE_CHECKING:
+    from hyperinfer.sdk.profile import Account
 
 
 @click.command(
     "login",
     epilog=examples(
-        "hyperinfer login", "hyperinfer login --gateway https://ai.example.com ada", "hyperinfer login ada < password"
+        "hyperinfer login",
+        "hyperinfer login --gateway https://ai.example.com ada",
+        "hyperinfer login ada < password",
+        "hyperinfer login --key --gateway https://ai.example.com < api-key",
     ),
 )
 @click.argument("name", required=False)
+@click.option("--key", "with_key", is_flag=True, help="Keep an API key instead, for a machine without a person.")
 @options.gateway
-def command(name: str | None, gateway: str | None) -> None:
+def command(name: str | None, with_key: bool, gateway: str | None) -> None:
     """Log in to a gateway as NAME, a user name or an e-mail.
 
     The password is asked for, or read from standard input if that is no terminal. The session is kept in your profile
-    until it ends; the other commands then act as this account.
+    and renewed as you use it; the other commands then act as this account.
+
+    With --key it is an API key that is asked for or read. It suffices to ask models and to see its own usage; the
+    account is looked after in a session.
     """
-    current = profile.load().current
-    address = base_url(gateway) if gateway else current.gateway if current else FIRST
-    where = urlsplit(address)
-    if where.scheme == "http" and where.hostname not in LOOPBACK:
-        note(f"Beware: {address} is not encrypted; whoever is on the way reads your password.", fg="yellow")
-    asyncio.run(_login(address, *_credentials(name, address)))
+    from hyperinfer.cli import secrets
+    from hyperinfer.cli.gateway import place_for_password
 
-
-def _credentials(name: str | None, address: str) -> tuple[str, str]:
-    if sys.stdin.isatty():
-        name = name or click.prompt(f"User name or e-mail at {address}", err=True)
-        return name, click.prompt("Password", hide_input=True, err=True)
-    if not name:
+    if with_key and name:
+        raise click.UsageError("An API key says whose it is: leave NAME out.")
+    if not with_key and not name and not sys.stdin.isatty():
         raise click.UsageError("Give the NAME to log in as; the password is read from standard input.")
-    return name, sys.stdin.readline().rstrip("\r\n")
+    address = place_for_password(gateway)
+    if with_key:
+        asyncio.run(_keep_key(address, secrets.password("API key").strip()))
+    else:
+        name = name or secrets.line(f"User name or e-mail at {address}")
+        asyncio.run(_login(address, name, secrets.password()))
 
 
 async def _login(address: str, name: str, password: str) -> None:
-    from hyperinfer.sdk import AsyncClient
+    from hyperinfer.facilities.clock import SystemClock
+    from hyperinfer.sdk import AsyncClient, profile
 
     async with AsyncClient(address, api_key="") as client:
         try:
-            session = await client.login(name, password)
+            session = await client.sessions.login(name, password)
         except Unauthenticated as error:
             raise Unauthenticated(error.message) from error  # without the hint to log in
-    profile.save(profile.of_session(address, session, SystemClock().now()))
+    known = profile.load().at(address, session.user.username) or profile.Account(gateway=address)
+    account = known.in_session(session, SystemClock().now())
+    profile.save(account)
     say(f"Logged in to {address} as {session.user.username}.")
+    await _forget_dead_key(account)
+
+
+async def _forget_dead_key(account: "Account") -> None:
+    """Forget a kept API key that works no longer: it would be presented for ever."""
+    from hyperinfer.cli.gateway import forget_key
+    from hyperinfer.facilities.clock import SystemClock
+    from hyperinfer.sdk import AsyncClient
+
+    if not account.api_key:
+        return
+    try:
+        async with AsyncClient(account.gateway, api_key=account.token) as client:
+            keys = await client.keys.list()
+    except HyperinferError:
+        return
+    now = SystemClock().now()
+    if not any(key.is_of(account.api_key) and key.state(now) == "active" for key in keys):
+        note(f"The API key that was kept here works no longer. {forget_key(account)}")
+
+
+async def _keep_key(address: str, key: str) -> None:
+    from hyperinfer.protocol import api_keys
+    from hyperinfer.sdk import AsyncClient, profile
+
+    known = api_keys.parse(key)
+    if known is None:
+        raise BadRequest("This is no API key, or a part of it is missing: a key begins with hi_ and is shown once.")
+    async with AsyncClient(address, api_key=key) as client:
+        try:
+            await client.models()
+        except Forbidden:
+            pass  # it is valid, and for other things than models
+        except Unauthenticated as error:
+            raise Unauthenticated(error.message) from error
+    profile.save(profile.Account(gateway=address, api_key=key))
+    say(f"The API key {known.prefix} is kept for {address}.")

@@ -1,5 +1,6 @@
 """How the command line speaks: results on standard output, everything else on standard error, colours on terminals."""
 
+import math
 import sys
 import unicodedata
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from hyperinfer.errors import HyperinferError, Unauthenticated, Unavailable
+from hyperinfer.errors import HyperinferError, RateLimited, Unauthenticated, Unavailable
 from hyperinfer.kernel.config import plain
 
 KEPT_CONTROLS = frozenset("\n\t")
@@ -45,6 +46,9 @@ def sentence(error: HyperinferError) -> str:
         return f"{error.message} Start one with `hyperinfer up`, or name another with --gateway."
     if isinstance(error, Unauthenticated) and refused:
         return f"{error.message} `hyperinfer login` opens a new session."
+    after_s = error.details.get("retry_after_s")
+    if isinstance(error, RateLimited) and after_s and "ry again in" not in error.message:
+        return f"{error.message} Try again in {math.ceil(after_s)} s."
     return error.message
 
 

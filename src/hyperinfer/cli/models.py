@@ -6,7 +6,6 @@ import click
 
 from hyperinfer.cli import options
 from hyperinfer.cli.manner import note, show_json
-from hyperinfer.cli.places import way_in
 from hyperinfer.cli.table import show_table
 
 
@@ -23,9 +22,10 @@ def command(as_json: bool, gateway: str | None) -> None:
 
 
 async def _models(as_json: bool, gateway: str | None) -> None:
+    from hyperinfer.cli.gateway import way_in
     from hyperinfer.sdk import AsyncClient
 
-    address, key = way_in(gateway)
+    address, key = await way_in(gateway)
     async with AsyncClient(address, api_key=key) as client:
         models = await client.models()
     if as_json:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from hyperinfer.contracts.gateway import LIST_MODELS, PublicModel
 from hyperinfer.contracts.method import Meta, Nothing
 from hyperinfer.errors import Unauthenticated
@@ -49,5 +51,7 @@ async def renewed(own: Own, data: Path, settings: AuthSettings) -> Own:
 
 
 def keep(own: Own, data: Path, gateway: str) -> None:
-    """Keep the key in the profile, as the account that other commands use from now on."""
-    profile.save(Account(gateway=gateway, username=own.name, api_key=own.key, data_dir=str(data)))
+    """Keep the key in the profile, as the account that other commands use from now on, with the session that it may have."""
+    known = None if own.password else profile.load().of_data(str(data))
+    account = known or Account(gateway=gateway, data_dir=str(data))
+    profile.save(replace(account, gateway=gateway, username=own.name, api_key=own.key))

@@ -1,4 +1,4 @@
-"""Where things are on this machine: worker types, their settings, their folders, and this person's gateways."""
+"""Where things are on this machine: worker types, their settings and their folders."""
 
 import importlib
 import logging
@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hyperinfer.errors import StartError
-from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.kernel import config
 from hyperinfer.kernel.config import Loaded
 from hyperinfer.kernel.paths import Paths, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
-from hyperinfer.sdk import profile
-from hyperinfer.sdk.requests import base_url
 
 SETTINGS = {"auth": "AuthSettings", "gateway": "GatewaySettings", "inference": "InferenceSettings"}
 """The worker types that there are, and the name of each one's settings in its `config.py`."""
@@ -75,12 +72,3 @@ def known_swarm() -> Path:
     if not swarm.exists(folder):
         raise StartError(f"This machine belongs to no swarm ({folder} holds none). Run `hyperinfer swarm init`.")
     return folder
-
-
-def way_in(gateway: str | None) -> tuple[str, str]:
-    """A gateway's address and this person's credential for it; without a name, the gateway used last.
-
-    Raises `Unauthenticated` if there is none, `BadRequest` for what is no address.
-    """
-    account = profile.account_for(base_url(gateway) if gateway else None)
-    return account.gateway, account.credential(SystemClock().now())

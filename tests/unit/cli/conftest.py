@@ -2,13 +2,17 @@
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from hyperinfer.cli.root import run
+from hyperinfer.sdk import profile
+from hyperinfer.testing.answers import saying
+from hyperinfer.testing.edge import served
+from hyperinfer.testing.gateway import FakeGateway
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,20 @@ def command(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return Done(code, said.out, said.err)
 
     return start
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    """A gateway whose models answer."""
+    return FakeGateway(processInferenceRequest=saying(["fo", "ur."]))
+
+
+@pytest.fixture
+def url(home: Path, gateway: FakeGateway) -> Iterator[str]:
+    """That gateway, of which the profile holds an API key."""
+    with served(gateway) as address:
+        profile.save(profile.Account(gateway=address, api_key="hi_key"))
+        yield address
 
 
 class Terminal(io.StringIO):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import pytest
 
 from hyperinfer.cli.readiness import until_ready
-from hyperinfer.cli.table import show_table
 from hyperinfer.cli.welcome import Welcome, curl
 from hyperinfer.kernel.compose import Running
 from hyperinfer.testing.gateway import FakeGateway
@@ -53,8 +52,3 @@ async def test_waiting_ends_when_told_to_stop() -> None:
     stop = asyncio.Event()
     stop.set()
     assert not await until_ready([worker([["Loading."]] * 1000)], stop)
-
-
-def test_columns_are_as_wide_as_what_is_in_them(capsys: pytest.CaptureFixture[str]) -> None:
-    show_table(("a", "long title"), [("wide cell", None), ("", 0)])
-    assert capsys.readouterr().out.splitlines() == ["A          LONG TITLE", "wide cell  -", "-          0"]
