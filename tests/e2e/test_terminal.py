@@ -164,6 +164,30 @@ def test_a_password_is_asked_for_and_not_shown(up: Child, env: dict[str, str]) -
         assert password not in shown + login.screen
 
 
+def test_a_new_password_is_typed_twice_and_never_shown(up: Child, env: dict[str, str]) -> None:
+    password = "correct horse battery"
+    own = env | {"XDG_CONFIG_HOME": env["XDG_CONFIG_HOME"] + "3"}
+    with Terminal("register", "--gateway", up.fact("API"), "ada@example.org", env=own) as register:
+        shown = register.until("Password: ")
+        register.type(f"{password}\n")
+        shown += register.until("The same again: ")
+        register.type("something else\n")
+        shown += register.until("do not match")
+        for prompt in ("Password: ", "The same again: "):
+            shown += register.until(prompt)
+            register.type(f"{password}\n")
+        shown += register.until("Registered at .* as ada")
+        assert register.ended() == 0
+        assert password not in shown + register.screen
+    with Terminal("account", "delete", env=own) as delete:
+        delete.until("Its name, to go on: ")
+        delete.type("ada\n")
+        delete.until("Password: ")
+        delete.type(f"{password}\n")
+        assert password not in delete.until("is deleted")
+        assert delete.ended() == 0
+
+
 @pytest.mark.parametrize("columns", [55, 80])
 @pytest.mark.parametrize("words", [("--help",), ("up", "--help"), ("keys", "--help")], ids=" ".join)
 def test_help_fits_the_window(env: dict[str, str], words: tuple[str, ...], columns: int) -> None:

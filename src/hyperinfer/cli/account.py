@@ -80,7 +80,10 @@ def update(username: str | None, email: str | None, gateway: str | None) -> None
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @options.gateway
 def export(file: Path | None, gateway: str | None) -> None:
-    """Write all that is kept of you, as JSON, to a new FILE or to standard output."""
+    """Write down all that is kept of you.
+
+    It is JSON, and goes to a new FILE or to standard output.
+    """
     from hyperinfer.cli.gateway import in_session
     from hyperinfer.cli.output import target
 
@@ -94,9 +97,9 @@ def export(file: Path | None, gateway: str | None) -> None:
 @command.command("delete")
 @options.gateway
 def delete(gateway: str | None) -> None:
-    """Delete your account, with its keys, its sessions and everything that names you. It cannot be undone.
+    """Delete your account for ever.
 
-    Your user name and your password are asked for, or read from standard input, a line each.
+    Its keys, its sessions and everything that names you go with it. Your user name and your password are asked for, or read from standard input, a line each.
     """
     from hyperinfer.cli import secrets
     from hyperinfer.cli.gateway import account_at, in_session
@@ -117,7 +120,10 @@ def delete(gateway: str | None) -> None:
 @command.command("list")
 @options.as_json
 def list_accounts(as_json: bool) -> None:
-    """List the accounts that your profile holds; the one marked * is in use."""
+    """List the accounts in your profile.
+
+    The one marked * is in use.
+    """
     from hyperinfer.cli.table import show_table
     from hyperinfer.cli.times import minute
     from hyperinfer.sdk import profile

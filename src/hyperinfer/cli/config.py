@@ -26,9 +26,9 @@ def command() -> None:
 @options.settings
 @options.as_json
 def show(wtype: str, env: str | None, file: Path | None, sets: tuple[str, ...], as_json: bool) -> None:
-    """Show what a worker of type WTYPE (auth, gateway, inference) would run with here, and where each value comes from.
+    """Show what a worker would run with here.
 
-    Defaults are overridden by config/WTYPE.json, that by the environment, and that by --set. Secrets are masked.
+    Every setting of a worker of type WTYPE, and where its value comes from. Defaults are overridden by config/WTYPE.json, that by the environment, and that by --set. Secrets are masked.
     """
     rows = config.shown(load(type_name(wtype), env=env, file=file, sets=sets))
     if as_json:

@@ -14,7 +14,9 @@ PORT = 49737
 
 @click.command("dht", epilog=examples("hyperinfer dht", "hyperinfer dht --host 192.168.1.10"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address that the workers reach.")
-@click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="UDP port; 0 takes any.")
+@click.option(
+    "--port", metavar="N", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="UDP port; 0 takes any."
+)
 @click.pass_context
 def command(context: click.Context, host: str, port: int) -> None:
     """Run a bootstrap node for a private swarm, until Ctrl-C.

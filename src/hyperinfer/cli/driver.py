@@ -24,7 +24,10 @@ def command() -> None:
 
 @command.command("install")
 def install_driver() -> None:
-    """Install the driver's packages now, as an image or an offline machine needs it."""
+    """Install the driver's packages now.
+
+    An image, or a machine that will be offline, needs it.
+    """
     node = load("gateway").settings.net.node
     folder = asyncio.run(install.ensure_installed(node, say=note))
     say(f"The swarm driver is installed in {folder}.")
@@ -33,7 +36,10 @@ def install_driver() -> None:
 @command.command("status")
 @options.as_json
 def status(as_json: bool) -> None:
-    """Show whether the driver is installed, and which Node runs it; exit code 1 if it is not."""
+    """Show whether the driver is installed.
+
+    And which Node runs it. Exit code 1 if it is not.
+    """
     node = install.node_path(load("gateway").settings.net.node)
     version = subprocess.run(
         [node, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_S, check=True

@@ -59,7 +59,7 @@ def command() -> None:
 @options.as_json
 @options.gateway
 def list_keys(as_json: bool, gateway: str | None) -> None:
-    """List your API keys, newest first, without their secrets."""
+    """List your API keys, without their secrets."""
     keys = looking_after(gateway, lambda client: client.keys.list())
     if as_json:
         show_json(keys)
@@ -75,7 +75,10 @@ def list_keys(as_json: bool, gateway: str | None) -> None:
 @options.as_json
 @options.gateway
 def show(key: str, as_json: bool, gateway: str | None) -> None:
-    """Show what a KEY may do: scopes, models, limits, expiry."""
+    """Show what an API key may do.
+
+    Its scopes, models, limits and expiry.
+    """
 
     async def wanted(client: "AsyncClient") -> "Key":
         return found_key(key, await client.keys.list())
@@ -189,7 +192,10 @@ def rotate(key: str, overlap: str, as_json: bool, gateway: str | None) -> None:
 @key_argument
 @options.gateway
 def revoke(key: str, gateway: str | None) -> None:
-    """End an API KEY, at every gateway within seconds."""
+    """End an API key.
+
+    Every gateway refuses it within seconds.
+    """
 
     async def ending(client: "AsyncClient") -> "Key":
         return await client.keys.revoke(found_active_key(key, await client.keys.list()).id)

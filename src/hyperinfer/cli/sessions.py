@@ -27,7 +27,10 @@ def command() -> None:
 @options.as_json
 @options.gateway
 def list_sessions(as_json: bool, gateway: str | None) -> None:
-    """List the sessions that last, newest first; the one marked * is this one."""
+    """List your open sessions.
+
+    The newest are first; the one marked * is this one.
+    """
     from hyperinfer.cli.gateway import in_session
     from hyperinfer.cli.table import clipped, show_table
     from hyperinfer.cli.times import minute
@@ -50,11 +53,14 @@ def list_sessions(as_json: bool, gateway: str | None) -> None:
 
 
 @command.command("end")
-@click.argument("session", metavar="ID", required=False)
+@click.argument("session", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every session but this one.")
 @options.gateway
 def end(session: str | None, everything: bool, gateway: str | None) -> None:
-    """End a session, named by the start of its ID, at every gateway within seconds. `hyperinfer logout` ends this one."""
+    """End a session, or all the others.
+
+    It is named by the start of its ID, and ends at every gateway within seconds. `hyperinfer logout` ends this one.
+    """
     from hyperinfer.cli.gateway import in_session
 
     if everything == bool(session):

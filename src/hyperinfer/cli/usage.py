@@ -91,9 +91,13 @@ def command(
 @command.command("requests")
 @filters
 @click.option("--status", type=click.Choice(("success", "error", "timeout", "cancelled")), help="Those that ended so.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many rows.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many rows."
+)
 def requests(status: Any, limit: int, as_csv: bool, as_json: bool, gateway: str | None, **which: Any) -> None:
-    """List single requests, newest first, for as long as they are kept. No prompt is: nobody can read one here.
+    """List single requests.
+
+    The newest are first; they are kept for a while. No prompt is: nobody can read one here.
 
     With --csv all that match are written, up to 100,000; the last line says how to have those after them.
     """

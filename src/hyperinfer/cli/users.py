@@ -46,11 +46,16 @@ command.add_command(users_invites.revoke_invite)
 
 @command.command("list")
 @click.argument("query", required=False, default="")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many rows.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many rows."
+)
 @options.as_json
 @options.gateway
 def list_users(query: str, limit: int, as_json: bool, gateway: str | None) -> None:
-    """List accounts, oldest first; with a QUERY those that have it in their name or e-mail."""
+    """List accounts.
+
+    The oldest are first; with a QUERY, those that have it in their name or e-mail.
+    """
 
     async def find(client: "AsyncClient") -> "tuple[list[User], bool]":
         found: list[User] = []
@@ -100,7 +105,10 @@ def create(
     as_json: bool,
     gateway: str | None,
 ) -> None:
-    """Make an account under this EMAIL, and print a one-time token by which its holder sets a password."""
+    """Make an account for somebody under this EMAIL.
+
+    It prints a one-time token, with which its holder sets a password.
+    """
     from hyperinfer.cli import secrets
 
     password = secrets.new_password("Password of the account") if with_password else None
@@ -157,7 +165,10 @@ def update(
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.gateway
 def delete(name: str, yes: bool, gateway: str | None) -> None:
-    """Delete somebody's account, with everything that names them. It cannot be undone."""
+    """Delete somebody's account.
+
+    With everything that names them. It cannot be undone.
+    """
     user = looking_after(gateway, lambda client: found_user(client, name))
     if not yes:
         click.confirm(f"Delete {user.username} ({user.email}) for ever?", abort=True, err=True)
@@ -170,7 +181,10 @@ def delete(name: str, yes: bool, gateway: str | None) -> None:
 @options.as_json
 @options.gateway
 def reset_password(name: str, as_json: bool, gateway: str | None) -> None:
-    """Print a one-time token with which somebody sets a new password; it is shown this once."""
+    """Print a token to set a new password with.
+
+    It is good once, and shown this once.
+    """
 
     async def issue(client: "AsyncClient") -> "NewReset":
         return await client.admin.users.reset_password((await found_user(client, name)).id)
@@ -183,7 +197,7 @@ def reset_password(name: str, as_json: bool, gateway: str | None) -> None:
 @options.as_json
 @options.gateway
 def list_tiers(as_json: bool, gateway: str | None) -> None:
-    """List the tiers, and what each of them limits."""
+    """List the tiers and their limits."""
 
     async def find(client: "AsyncClient") -> "tuple[Tier, ...]":
         return await client.admin.tiers()

@@ -14,9 +14,9 @@ from hyperinfer.cli.manner import note, say, show_json
 @options.settings
 @options.as_json
 def create_admin(rack: str | None, env: str | None, file: Path | None, sets: tuple[str, ...], as_json: bool) -> None:
-    """Make the administrator, or give the one there is a new password.
+    """Make the administrator on auth's own machine.
 
-    It works on auth's data folder, whether auth runs or not: whoever may write there may do this. Password and API key
+    If there is one already, it is given a new password. It works on auth's data folder, whether auth runs or not: whoever may write there may do this. Password and API key
     are shown this once.
     """
     from hyperinfer.cli.places import load, paths

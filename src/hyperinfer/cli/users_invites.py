@@ -27,9 +27,9 @@ SHORT = 8
 @options.as_json
 @options.gateway
 def invite(email: str | None, role: Any, tier: str, expires: str, as_json: bool, gateway: str | None) -> None:
-    """Print a code by which one person may register; it is shown this once.
+    """Print a code to register with.
 
-    It admits a person. A machine is admitted by `hyperinfer invite`.
+    It is good for one person, and shown this once. It admits a person. A machine is admitted by `hyperinfer invite`.
     """
     lasts = duration(expires, "--expires")
 
@@ -52,7 +52,7 @@ def invite(email: str | None, role: Any, tier: str, expires: str, as_json: bool,
 @options.as_json
 @options.gateway
 def list_invites(as_json: bool, gateway: str | None) -> None:
-    """List the invitations to register, newest first, and what has become of them."""
+    """List invitations and their state."""
     found = looking_after(gateway, lambda client: client.admin.invites.list())
     if as_json:
         show_json(found)
@@ -67,7 +67,10 @@ def list_invites(as_json: bool, gateway: str | None) -> None:
 @click.argument("invite_id", metavar="ID")
 @options.gateway
 def revoke_invite(invite_id: str, gateway: str | None) -> None:
-    """Take back an invitation, named by the start of its ID."""
+    """Take back an invitation, by its ID.
+
+    The start of it, as `invites` shows it, suffices.
+    """
 
     async def revoke(client: "AsyncClient") -> "Invite":
         return await client.admin.invites.revoke(_found(invite_id, await client.admin.invites.list()).id)
