@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hyperinfer.contracts import gateway as contract
 from hyperinfer.contracts import people
@@ -461,3 +462,20 @@ def test_a_session_to_end_must_be_one_and_another(
     assert done.code == code
     assert said in done.err
     assert "endSessions" not in [method for method, _, _ in gateway.calls]
+
+
+# --- beside `up` ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("home")
+def test_a_start_of_up_keeps_the_administrators_session_unless_the_account_is_a_new_one(tmp_path: Path) -> None:
+    from hyperinfer.cli.own_key import Own, keep
+
+    keep(Own("admin", password="new", key="hi_1"), tmp_path, "http://127.0.0.1:3000")
+    account = profile.account_for(None)
+    profile.save(replace(account, token="jwt"))
+    keep(Own("admin", key="hi_2"), tmp_path, "http://127.0.0.1:3001")
+    account = profile.account_for(None)
+    assert (account.gateway, account.api_key, account.token) == ("http://127.0.0.1:3001", "hi_2", "jwt")
+    keep(Own("admin", password="new", key="hi_3"), tmp_path, "http://127.0.0.1:3001")
+    assert profile.load().accounts == (replace(account, api_key="hi_3", token=""),)
