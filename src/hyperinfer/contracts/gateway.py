@@ -8,8 +8,8 @@ reply with `success: false` (or `allowed: false`), a status and a message. The o
 import msgspec
 
 from hyperinfer.contracts.auth import Jwks
-from hyperinfer.contracts.inference import Kind, ModelStatus, Processed, Usage
-from hyperinfer.contracts.method import PUBLIC, USER, Method, Nothing, Wire
+from hyperinfer.contracts.inference import BackendStatus, Kind, ModelStatus, Processed, Usage
+from hyperinfer.contracts.method import ADMIN, PUBLIC, USER, Method, Nothing, Wire
 from hyperinfer.contracts.people import Account, NewApiKey
 
 
@@ -114,19 +114,31 @@ class ProcessPromptReply(Wire, frozen=True):
 
 
 class Infer(Wire, frozen=True):
-    """An OpenAI request, raw. The gateway decodes what it needs (model, limits) and passes the bytes on."""
+    """An OpenAI request, raw. The gateway decodes what it needs (model, limits) and passes the bytes on.
+
+    `cache` says whether the answer may come from, and go to, a response cache; left out, the workers' settings decide.
+    """
 
     body: msgspec.Raw
     kind: Kind = "chat"
+    cache: bool | None = None
 
 
 class Head(Wire, frozen=True, omit_defaults=False):
-    """What is known before the answer: who gives it (`worker`, a hex key) and what the request limits leave.
+    """What is known once an answer begins: who gives it (`worker`, a hex key), by which `model`, and what the request
+    limits leave.
 
-    It is the first chunk of a streamed call; every chunk after it is a raw OpenAI chunk.
+    `attempts` is how many workers were asked, `queued_s` how long the last one let it wait for a slot, `first_token_s`
+    from the request's arrival here to its first chunk (of a whole answer: to its end), `cached` whether nothing was
+    generated. It is the first chunk of a streamed call; every chunk after it is a raw OpenAI chunk.
     """
 
     worker: str
+    model: str = ""
+    attempts: int = 1
+    queued_s: float = 0.0
+    first_token_s: float = 0.0
+    cached: bool = False
     rate_limit_info: RateLimitInfo | None = None
 
 
@@ -138,7 +150,12 @@ class Inferred(Wire, frozen=True, omit_defaults=False):
 
 
 class PublicModel(Wire, frozen=True, omit_defaults=False):
-    """A model that the swarm serves now, summed over its workers."""
+    """A model that the swarm serves now, summed over its workers.
+
+    `id` is what requests name: a model, or an alias, which then says in `answered_by` the models that it stands for, the
+    first of which that can answer does. `state` is the best of its workers': `ready`, `idle` (a request loads it) or
+    `loading`. `context_tokens` is the least of them; `tokens_per_s` and `first_token_s` are means of what they report.
+    """
 
     id: str
     created: int
@@ -146,6 +163,13 @@ class PublicModel(Wire, frozen=True, omit_defaults=False):
     slots: int
     busy: int
     context_tokens: int
+    queued: int = 0
+    state: str = "ready"
+    capabilities: tuple[str, ...] = ()
+    tokens_per_s: float = 0.0
+    first_token_s: float = 0.0
+    error_rate: float = 0.0
+    answered_by: tuple[str, ...] = ()
 
 
 class PublicModels(Wire, frozen=True, omit_defaults=False):
@@ -155,19 +179,46 @@ class PublicModels(Wire, frozen=True, omit_defaults=False):
 
 
 class SwarmWorker(Wire, frozen=True, omit_defaults=False):
-    """One inference worker as the gateway sees it; `key` is hex, `state` is `ready`, `draining` or `lost`."""
+    """One inference worker as the gateway sees it; `key` is hex, `state` is `ready`, `draining` or `lost`.
+
+    `in_flight` are this gateway's own requests. `broken` are models that it leaves alone for now, because they kept failing.
+    """
 
     key: str
     name: str
     state: str
     in_flight: int
     models: tuple[ModelStatus, ...] = ()
+    backends: tuple[BackendStatus, ...] = ()
+    version: str = ""
+    broken: tuple[str, ...] = ()
 
 
 class SwarmWorkers(Wire, frozen=True, omit_defaults=False):
     """Every inference worker that the gateway knows."""
 
     workers: tuple[SwarmWorker, ...] = ()
+
+
+class PlaceModel(Wire, frozen=True):
+    """A model to be loaded or unloaded, at one worker (a hex key) or, where none is named, at every one that has it."""
+
+    model: str
+    worker: str = ""
+
+
+class Placed(Wire, frozen=True, omit_defaults=False):
+    """How the model stands at a worker now; `error` says why it could not be done there."""
+
+    worker: str
+    status: ModelStatus | None = None
+    error: str = ""
+
+
+class Placings(Wire, frozen=True, omit_defaults=False):
+    """What came of it, by worker."""
+
+    workers: tuple[Placed, ...] = ()
 
 
 PROCESS_INFERENCE = Method("processInferenceRequest", Infer, Inferred, USER, streams=True)
@@ -178,6 +229,8 @@ VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
 LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
 GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC)
+LOAD_MODEL = Method("loadModel", PlaceModel, Placings, ADMIN)
+UNLOAD_MODEL = Method("unloadModel", PlaceModel, Placings, ADMIN)
 
 METHODS = (
     PROCESS_INFERENCE,
@@ -188,4 +241,6 @@ METHODS = (
     LIST_MODELS,
     LIST_WORKERS,
     GET_JWKS,
+    LOAD_MODEL,
+    UNLOAD_MODEL,
 )

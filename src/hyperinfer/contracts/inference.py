@@ -8,7 +8,8 @@ from hyperinfer.contracts.method import ANY_MEMBER, Method, Nothing, Wire, membe
 
 GATEWAYS = members("gateway")
 
-Kind = Literal["chat"]
+Kind = Literal["chat", "completion", "embedding"]
+Priority = Literal["interactive", "batch"]
 
 
 class Usage(Wire, frozen=True, omit_defaults=False):
@@ -23,14 +24,26 @@ class Usage(Wire, frozen=True, omit_defaults=False):
         return self.prompt_tokens + self.completion_tokens
 
 
+class Continued(Wire, frozen=True):
+    """The answer so far, said by a worker that was lost: its text, and how many tokens of an answer that was, about."""
+
+    text: str
+    tokens: int
+
+
 class ProcessRequest(Wire, frozen=True):
     """One request to a model.
 
     `body` is the OpenAI request as its sender wrote it. The worker stamps `completion_id`, `created` (seconds since the
     epoch) and `public_model` on every chunk, so that nobody behind it has to write JSON again. `model` is the worker's
-    own name of the model; `fair_key` is an opaque name of the user, for fair queueing. With a streamed call the chunks
-    are raw OpenAI chunk objects; otherwise the reply's `completion` is the whole OpenAI object.
-    A plain peer may send `prompt` alone; the default model then answers it as a single user message.
+    own name of the model; `fair_key` is an opaque name of the user, the same at every gateway of the swarm, for fair
+    queueing and for keeping users' cached answers apart. `cache` says whether the answer may come from, and go to, the
+    response cache; left out, the worker's settings decide. `continues` asks for the rest of an answer: only chunks that
+    come after it are sent, and the usage is that of the whole.
+
+    With a streamed call the first chunk is a `Began`, and every other one a raw OpenAI chunk object; otherwise the reply's
+    `completion` is the whole OpenAI object. A plain peer may send `prompt` alone; the default model then answers it as
+    a single user message.
     """
 
     model: str = ""
@@ -40,23 +53,44 @@ class ProcessRequest(Wire, frozen=True):
     created: int = 0
     public_model: str = ""
     fair_key: str = ""
+    priority: Priority = "interactive"
+    cache: bool | None = None
+    continues: Continued | None = None
     prompt: str | None = None
 
 
+class Began(Wire, frozen=True, omit_defaults=False):
+    """What is known once an answer begins: how long it waited for a slot (s), and whether it comes from the cache."""
+
+    queued_s: float = 0.0
+    cached: bool = False
+
+
 class Processed(Wire, frozen=True, omit_defaults=False):
-    """How a request ended. `completion` is `null` for a streamed call; times are in seconds."""
+    """How a request ended. `completion` is `null` for a streamed call; times are in seconds.
+
+    `usage` is what the answer is made of; an answer from the cache (`cached`) has taken no work.
+    """
 
     usage: Usage
     finish_reason: str
     model: str
     completion: msgspec.Raw = msgspec.Raw(b"null")
+    queued_s: float = 0.0
     first_token_s: float = 0.0
     duration_s: float = 0.0
+    cached: bool = False
     response: str | None = None
 
 
 class ModelStatus(Wire, frozen=True, omit_defaults=False):
-    """One model of a worker now. `state` is `ready`, `loading` or `away`; `context_tokens` is one slot's."""
+    """One model of a worker now.
+
+    `state` is `ready`, `idle` (a request loads it), `loading` or `away`; `context_tokens` is one slot's; `capabilities`
+    are those of the backends' port. `queue_limit` is how many may wait. `tokens_per_s` and `first_token_s` (s, without the
+    wait for a slot) are recent averages, `error_rate` the recent share of requests that failed by the backend's fault,
+    `errors` and `served` count since the start. `memory_bytes` is 0 where it is not known.
+    """
 
     name: str
     backend: str
@@ -64,12 +98,23 @@ class ModelStatus(Wire, frozen=True, omit_defaults=False):
     slots: int
     busy: int
     queued: int
+    queue_limit: int = 0
     context_tokens: int = 0
     capabilities: tuple[str, ...] = ("chat",)
     tokens_per_s: float = 0.0
     first_token_s: float = 0.0
+    error_rate: float = 0.0
     errors: int = 0
     served: int = 0
+    memory_bytes: int = 0
+
+
+class BackendStatus(Wire, frozen=True, omit_defaults=False):
+    """One backend of a worker: whether it can be reached, and how many models it has. Why not is in the worker's log."""
+
+    name: str
+    available: bool
+    models: int = 0
 
 
 class WorkerStatus(Wire, frozen=True, omit_defaults=False):
@@ -78,6 +123,7 @@ class WorkerStatus(Wire, frozen=True, omit_defaults=False):
     models: tuple[ModelStatus, ...] = ()
     draining: bool = False
     version: str = ""
+    backends: tuple[BackendStatus, ...] = ()
 
 
 class OfModel(Wire, frozen=True):
@@ -89,9 +135,15 @@ class OfModel(Wire, frozen=True):
 PROCESS_REQUEST = Method(
     "processRequest", ProcessRequest, Processed, GATEWAYS, aliases=("processPrompt",), streams=True
 )
+EMBED = Method("embed", ProcessRequest, Processed, GATEWAYS)
+"""`processRequest` for a request of the kind `embedding`, whatever `kind` says."""
 LIST_MODELS = Method("listAvailableModels", Nothing, WorkerStatus, ANY_MEMBER)
 MODEL_STATUS = Method("getModelStatus", OfModel, ModelStatus, ANY_MEMBER)
+LOAD_MODEL = Method("loadModel", OfModel, ModelStatus, GATEWAYS)
+"""Answers once the model is ready."""
+UNLOAD_MODEL = Method("unloadModel", OfModel, ModelStatus, GATEWAYS)
+"""Answers once its memory is given back; requests under way are let end, those that wait are refused."""
 WATCH_STATUS = Method("watchStatus", Nothing, Nothing, GATEWAYS, streams=True)
 """Chunks are `WorkerStatus`: one at once, one on every change, and at least one a second, until cancelled."""
 
-METHODS = (PROCESS_REQUEST, LIST_MODELS, MODEL_STATUS, WATCH_STATUS)
+METHODS = (PROCESS_REQUEST, EMBED, LIST_MODELS, MODEL_STATUS, LOAD_MODEL, UNLOAD_MODEL, WATCH_STATUS)

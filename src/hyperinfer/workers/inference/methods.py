@@ -18,8 +18,11 @@ class InferenceMethods:
         """Every method with its handler."""
         return (
             route(contract.PROCESS_REQUEST, self._service.process),
+            route(contract.EMBED, self._service.embed),
             route(contract.LIST_MODELS, self.list_models),
             route(contract.MODEL_STATUS, self.model_status),
+            route(contract.LOAD_MODEL, self.load_model),
+            route(contract.UNLOAD_MODEL, self.unload_model),
             route(contract.WATCH_STATUS, self.watch_status),
         )
 
@@ -30,6 +33,14 @@ class InferenceMethods:
     async def model_status(self, request: contract.OfModel, call: Call) -> contract.ModelStatus:
         """One model's status."""
         return self._service.model_status(request.model)
+
+    async def load_model(self, request: contract.OfModel, call: Call) -> contract.ModelStatus:
+        """Make a model ready."""
+        return await self._service.load(request.model)
+
+    async def unload_model(self, request: contract.OfModel, call: Call) -> contract.ModelStatus:
+        """Give a model's memory back."""
+        return await self._service.unload(request.model)
 
     async def watch_status(self, request: Nothing, call: Call) -> Nothing:
         """The status as it changes."""

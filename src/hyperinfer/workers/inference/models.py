@@ -1,18 +1,19 @@
 """The models of a worker: which backend runs each, its slots, and how fast it has been."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
 from hyperinfer.contracts.inference import ModelStatus
-from hyperinfer.errors import ModelNotFound, Unavailable
-from hyperinfer.workers.inference.backends import Backend, BackendModel, End
+from hyperinfer.errors import BackendFailed, ModelNotFound, Unavailable
+from hyperinfer.workers.inference.backends import Backend, BackendModel
 from hyperinfer.workers.inference.slots import Slots
 
 LEARNING = 0.2
 """How much one request changes what is reported of a model's speed."""
 RETRY_AFTER_S = 2.0
-READY, LOADING, AWAY = "ready", "loading", "away"
+READY, IDLE, AWAY = "ready", "idle", "away"
 
 log = structlog.get_logger(__name__)
 
@@ -34,9 +35,9 @@ class Model:
         """What it is called here."""
         return self.offered.name
 
-    def served(self, end: End, *, first_token_s: float, later_s: float) -> float:
+    def served(self, tokens: int, *, first_token_s: float, later_s: float) -> float:
         """Take note of an answer; returns its tokens a second after the first one, 0 if it had no second one."""
-        later_tokens = end.usage.completion_tokens - 1
+        later_tokens = tokens - 1
         speed = later_tokens / later_s if later_tokens > 0 and later_s > 0 else 0.0
         self._served += 1
         self._first_token_s = _averaged(self._first_token_s, first_token_s)
@@ -44,9 +45,14 @@ class Model:
             self._tokens_per_s = _averaged(self._tokens_per_s, speed)
         return speed
 
-    def failed(self) -> None:
-        """Take note of a failure of the backend."""
-        self._errors += 1
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Take note of a failure of the backend in the block."""
+        try:
+            yield
+        except BackendFailed:
+            self._errors += 1
+            raise
 
     def status(self) -> ModelStatus:
         """How it is now."""
@@ -95,17 +101,22 @@ class Models:
     def find(self, name: str) -> Model:
         """The model of this name, or the default one if it is empty. Raises `ModelNotFound`, `Unavailable`."""
         wanted = name or self._default or next(iter(self._models), "")
-        model = self._models.get(wanted)
-        if model is None:
-            raise ModelNotFound(f"This worker has no model {wanted[:200]!r}.", model=wanted[:200])
+        model = self.named(wanted)
         if model.offered.state == AWAY:
             # Why is for the operator, in health and log: it may name files of this machine.
             raise Unavailable(f"This worker cannot run {wanted} now.", model=wanted, retry_after_s=RETRY_AFTER_S)
         return model
 
+    def named(self, name: str) -> Model:
+        """The model of exactly this name. Raises `ModelNotFound`."""
+        model = self._models.get(name)
+        if model is None:
+            raise ModelNotFound(f"This worker has no model {name[:200]!r}.", model=name[:200])
+        return model
+
     def not_ready(self) -> Sequence[str]:
         """Why no request could be answered now; nothing if one could."""
-        if any(model.offered.state == READY for model in self):
+        if any(model.offered.state in (READY, IDLE) for model in self):
             return ()
         return [model.offered.reason for model in self] or ["This worker has no model."]
 

@@ -4,22 +4,34 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import msgspec
 
 from hyperinfer import __version__
-from hyperinfer.contracts.inference import ModelStatus, Processed, ProcessRequest, Usage, WorkerStatus
-from hyperinfer.contracts.openai import ChatRequest, Delta
-from hyperinfer.errors import BackendFailed, HyperinferError, ModelNotFound
+from hyperinfer.contracts.inference import (
+    BackendStatus,
+    Kind,
+    ModelStatus,
+    Processed,
+    ProcessRequest,
+    Usage,
+    WorkerStatus,
+)
+from hyperinfer.contracts.openai import EmbeddingRequest
+from hyperinfer.errors import BackendFailed, HyperinferError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference import requests
-from hyperinfer.workers.inference.answers import Answer, Stamp, StreamedAnswer, WholeAnswer
-from hyperinfer.workers.inference.backends import Backend, End
+from hyperinfer.workers.inference.answers import Answer, Stamp, StreamedAnswer, WholeAnswer, embeddings
+from hyperinfer.workers.inference.answers.stamp import PREFIXES
+from hyperinfer.workers.inference.backends import Backend, Job
 from hyperinfer.workers.inference.bell import Bell
 from hyperinfer.workers.inference.config import InferenceSettings
+from hyperinfer.workers.inference.generation import Generation, Patience
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.models import Model, Models
+from hyperinfer.workers.inference.requests import Request
 from hyperinfer.workers.inference.slots import Slots
 from hyperinfer.workers.inference.times import Times
 
@@ -40,6 +52,7 @@ class InferenceService:
         self._bell = Bell()
         self._backends: list[Backend] = []
         self._models = Models(default=settings.default_model, new_slots=self._new_slots)
+        self._patience = Patience(settings.first_token_timeout_s, settings.stall_timeout_s)
         self._running = 0
         self._draining = False
         meters.show_load(lambda: self.status().models)
@@ -59,38 +72,100 @@ class InferenceService:
 
         Raises `ModelNotFound`, `Unavailable`, `Overloaded`, `BadRequest` and its kinds, `BackendFailed`.
         """
-        arrived = self._clock.monotonic()
+        return await self._process(request, request.kind, call)
+
+    async def embed(self, request: ProcessRequest, call: Call) -> Processed:
+        """Embed texts. Raises as `process` does."""
+        return await self._process(request, "embedding", call)
+
+    async def _process(self, request: ProcessRequest, kind: Kind, call: Call) -> Processed:
+        times = Times(self._clock, self._clock.monotonic())
         with self._counted():
             model = self._models.find(request.model)
-            chat = requests.read(request)
-            requests.check(chat, model.offered.capabilities)
-            answer = self._answer(request, chat, model, call.send)
-            times = Times(self._clock, arrived)
-            async with model.slots.take(request.fair_key):
-                end = await self._generate(model, chat, answer, times)
-            completion = await answer.end(end)
-        self._measure(model, end, times)
+            read = requests.read(request, kind)
+            read.check(model.offered.capabilities, continues=request.continues is not None)
+            stamp = self._stamp(request, read.kind, model)
+            with model.blamed():
+                if isinstance(read.asked, EmbeddingRequest):
+                    processed = await self._embed(model, request, read, read.asked, stamp, times)
+                else:
+                    processed = await self._generate(model, request, read, stamp, times, call)
+        self._measure(model, processed, times)
+        return processed
+
+    async def _generate(
+        self, model: Model, request: ProcessRequest, read: Request, stamp: Stamp, times: Times, call: Call
+    ) -> Processed:
+        answer = self._answer(request, read, stamp, call.send)
+        generation = Generation(
+            model, answer, times, take_slot=lambda: model.slots.take(request.fair_key), patience=self._patience
+        )
+        jobs = requests.split(read, model.name, model.offered.capabilities)
+        if request.continues is None:
+            end = await generation.run(jobs)
+        else:
+            end = await generation.go_on(replace(jobs[0], so_far=request.continues.text), request.continues)
+        times.end()
         return Processed(
             usage=Usage(prompt_tokens=end.usage.prompt_tokens, completion_tokens=end.usage.completion_tokens),
-            finish_reason=end.finish_reason,
-            model=request.public_model or model.name,
-            completion=completion,
+            finish_reason=end.finish_reasons[0],
+            model=stamp.model,
+            completion=await answer.end(end),
+            queued_s=answer.began.queued_s,
             first_token_s=round(times.first_token_s, 6),
             duration_s=round(times.duration_s, 6),
             response=answer.text if isinstance(answer, WholeAnswer) and request.prompt is not None else None,
         )
 
+    async def _embed(
+        self,
+        model: Model,
+        request: ProcessRequest,
+        read: Request,
+        asked: EmbeddingRequest,
+        stamp: Stamp,
+        times: Times,
+    ) -> Processed:
+        async with model.slots.take(request.fair_key):
+            times.begin()
+            try:
+                async with asyncio.timeout(self._patience.first_s):
+                    embedded = await model.backend.embed(Job(model.name, asked, read.body))
+            except TimeoutError as error:
+                raise BackendFailed(f"The model said nothing for {self._patience.first_s:g} s.") from error
+        times.end()
+        return Processed(
+            usage=Usage(prompt_tokens=embedded.prompt_tokens),
+            finish_reason="stop",
+            model=stamp.model,
+            completion=embeddings(stamp, asked, embedded),
+            queued_s=round(times.waited_s, 6),
+            first_token_s=round(times.first_token_s, 6),
+            duration_s=round(times.duration_s, 6),
+        )
+
+    async def load(self, name: str) -> ModelStatus:
+        """Make a model ready. Raises `ModelNotFound`, `Unsupported`, `Unavailable`, `BackendFailed`."""
+        await self._models.named(name).backend.load(name)
+        return self.model_status(name)
+
+    async def unload(self, name: str) -> ModelStatus:
+        """Give a model's memory back. Raises as `load` does."""
+        await self._models.named(name).backend.unload(name)
+        return self.model_status(name)
+
     def status(self) -> WorkerStatus:
         """What the worker has and how busy it is."""
         models = tuple(model.status() for model in self._models)
-        return WorkerStatus(models=models, draining=self._draining, version=__version__)
+        backends = tuple(
+            BackendStatus(name=backend.name, available=not backend.away, models=len(backend.models()))
+            for backend in self._backends
+        )
+        return WorkerStatus(models=models, draining=self._draining, version=__version__, backends=backends)
 
     def model_status(self, name: str) -> ModelStatus:
         """One model. Raises `ModelNotFound`."""
-        for model in self._models:
-            if model.name == name:
-                return model.status()
-        raise ModelNotFound(f"This worker has no model {name[:200]!r}.", model=name[:200])
+        return self._models.named(name).status()
 
     async def watch(self, send: Send) -> None:
         """Send the status at once, on every change and at least once a second; ends when the worker has drained."""
@@ -113,13 +188,19 @@ class InferenceService:
         """Why no request could be answered now."""
         return self._models.not_ready()
 
-    def _answer(self, request: ProcessRequest, chat: ChatRequest, model: Model, send: Send | None) -> Answer:
-        stamp = Stamp(
-            id=request.completion_id or f"chatcmpl-{secrets.token_hex(12)}",
+    def _stamp(self, request: ProcessRequest, kind: Kind, model: Model) -> Stamp:
+        return Stamp(
+            id=request.completion_id or f"{PREFIXES[kind]}-{secrets.token_hex(12)}",
             created=request.created or int(self._clock.now().timestamp()),
             model=request.public_model or model.name,
+            kind=kind,
         )
-        return WholeAnswer(stamp) if send is None else StreamedAnswer(stamp, send, with_usage=chat.wants_usage)
+
+    def _answer(self, request: ProcessRequest, read: Request, stamp: Stamp, send: Send | None) -> Answer:
+        if send is None:
+            return WholeAnswer(stamp)
+        with_usage = not isinstance(read.asked, EmbeddingRequest) and read.asked.wants_usage
+        return StreamedAnswer(stamp, send, with_usage=with_usage, continues=request.continues is not None)
 
     def _new_slots(self, limit: int) -> Slots:
         settings = self._settings
@@ -131,29 +212,14 @@ class InferenceService:
             changed=self._bell.ring,
         )
 
-    async def _generate(self, model: Model, chat: ChatRequest, answer: Answer, times: Times) -> End:
-        """Have the backend answer, in the slot that is held."""
-        times.begin()
-
-        async def take(deltas: Sequence[Delta]) -> None:
-            times.token()
-            await answer.take(deltas)
-
-        try:
-            end = await model.backend.chat(model.name, chat, take)
-        except BackendFailed:
-            model.failed()
-            raise
-        times.end()
-        return end
-
-    def _measure(self, model: Model, end: End, times: Times) -> None:
-        speed = model.served(end, first_token_s=times.first_token_s - times.waited_s, later_s=times.later_s)
+    def _measure(self, model: Model, processed: Processed, times: Times) -> None:
+        tokens = processed.usage.completion_tokens
+        speed = model.served(tokens, first_token_s=times.first_token_s - times.waited_s, later_s=times.later_s)
         meters = self._meters.model(model.name)
         meters.first_token_s.observe(times.first_token_s)
         meters.duration_s.observe(times.duration_s)
-        meters.prompt_tokens.inc(end.usage.prompt_tokens)
-        meters.completion_tokens.inc(end.usage.completion_tokens)
+        meters.prompt_tokens.inc(processed.usage.prompt_tokens)
+        meters.completion_tokens.inc(tokens)
         if speed:
             meters.tokens_per_s.observe(speed)
 

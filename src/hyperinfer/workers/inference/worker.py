@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.worker import Context, Service, WorkerType
-from hyperinfer.workers.inference.backends.echo import Echo
+from hyperinfer.workers.inference.backends.echo.backend import Echo
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
@@ -33,7 +33,7 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
                 )
             )
         if settings.echo.enabled:
-            service.add(Echo(settings.echo, context.clock))
+            service.add(Echo(settings.echo, context.clock, service.refresh))
         yield Service(
             routes=InferenceMethods(service).routes(),
             announces=("inference", "processor"),

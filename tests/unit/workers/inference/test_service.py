@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.inference import ProcessRequest, WorkerStatus
 from hyperinfer.contracts.method import NO_META
-from hyperinfer.contracts.openai import ChatRequest, CompletionUsage, Delta
+from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, Delta, EmbeddingRequest
 from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, ModelNotFound, Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
-from hyperinfer.workers.inference.backends import BackendModel, Emit, End
+from hyperinfer.workers.inference.backends import BackendModel, Embedded, Emit, End, Job
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.service import InferenceService
@@ -26,10 +27,12 @@ class Scripted:
     """A backend whose answers wait for the test."""
 
     name = "scripted"
+    away = ""
 
     def __init__(self, *models: BackendModel) -> None:
         self.catalogue = models
         self.asked: list[tuple[str, ChatRequest]] = []
+        self.jobs: list[Job[Any]] = []
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.fault: HyperinferError | None = None
@@ -37,13 +40,30 @@ class Scripted:
     def models(self) -> Sequence[BackendModel]:
         return self.catalogue
 
-    async def chat(self, model: str, request: ChatRequest, emit: Emit) -> End:
-        self.asked.append((model, request))
-        await emit([Delta(content="one"), Delta(content=" two")])
+    async def chat(self, job: Job[ChatRequest], emit: Emit) -> End:
+        self.asked.append((job.model, job.request))
+        return await self._answer(job, emit)
+
+    async def complete(self, job: Job[CompletionRequest], emit: Emit) -> End:
+        return await self._answer(job, emit)
+
+    async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
+        await self.go_on.wait()
+        return Embedded((b"\0\0\0\0",), 4)
+
+    async def load(self, model: str) -> None:
+        self.catalogue = tuple(replace(one, state="ready") for one in self.catalogue)
+
+    async def unload(self, model: str) -> None:
+        self.catalogue = tuple(replace(one, state="idle") for one in self.catalogue)
+
+    async def _answer(self, job: Job[Any], emit: Emit) -> End:
+        self.jobs.append(job)
+        await emit([ChunkChoice(Delta(content="one")), ChunkChoice(Delta(content=" two"))])
         await self.go_on.wait()
         if self.fault:
             raise self.fault
-        return End("stop", CompletionUsage(prompt_tokens=3, completion_tokens=2, total_tokens=5))
+        return End.of("stop", 3, 2)
 
 
 def offered(name: str, state: Any = "ready", slots: int = 1, reason: str = "") -> BackendModel:

@@ -4,14 +4,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hyperinfer.contracts.openai import ChatRequest
+from hyperinfer.contracts.openai import ChatRequest, CompletionRequest, EmbeddingRequest
+from hyperinfer.errors import Unsupported
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
-from hyperinfer.workers.inference.backends import CHAT, JSON, BackendModel, Emit, End
+from hyperinfer.workers.inference.backends import CHAT, JSON, BackendModel, Embedded, Emit, End, Job
 from hyperinfer.workers.inference.backends.llamacpp import machine, weights, wire
 from hyperinfer.workers.inference.backends.llamacpp.client import EngineLost, EngineStalled
 from hyperinfer.workers.inference.backends.llamacpp.engine import Engine, Plan
-from hyperinfer.workers.inference.config import LlamaCppSettings
+from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
 
 
 class LlamaCpp:
@@ -43,15 +44,35 @@ class LlamaCpp:
             ),
         )
 
-    async def chat(self, model: str, request: ChatRequest, emit: Emit) -> End:
+    @property
+    def away(self) -> str:
+        """It is part of this worker: never."""
+        return ""
+
+    async def chat(self, job: Job[ChatRequest], emit: Emit) -> End:
         """Answer. A request that an engine which just died has never seen goes to the next one."""
-        body = wire.encode(request)
+        body = wire.encode(job.request)
         try:
             return await self._chat(body, emit)
         except EngineLost as error:
             if error.begun:
                 raise
         return await self._chat(body, emit)
+
+    async def complete(self, job: Job[CompletionRequest], emit: Emit) -> End:
+        """Raises `Unsupported`."""
+        raise Unsupported("This model does not go on with texts.", param="model")
+
+    async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
+        """Raises `Unsupported`."""
+        raise Unsupported("This model makes no embeddings.", param="model")
+
+    async def load(self, model: str) -> None:
+        """It loads by itself."""
+
+    async def unload(self, model: str) -> None:
+        """Raises `Unsupported`."""
+        raise Unsupported("This model stays loaded.", param="model")
 
     async def _chat(self, body: bytes, emit: Emit) -> End:
         client = await self._engine.client()

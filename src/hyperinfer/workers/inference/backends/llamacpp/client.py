@@ -1,6 +1,5 @@
 """HTTP to one engine process, over its Unix socket: what it is, and chats as they come."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,19 +7,16 @@ from typing import Self
 import aiohttp
 import msgspec
 
-from hyperinfer.contracts.openai import Chunk, ChunkChoice, CompletionUsage, Delta
-from hyperinfer.errors import BackendFailed, TooLarge
-from hyperinfer.protocol.sse import EventReader
+from hyperinfer.errors import BackendFailed
 from hyperinfer.workers.inference.backends import Emit, End
+from hyperinfer.workers.inference.backends.chunks import ChunkReader
 from hyperinfer.workers.inference.backends.llamacpp import wire
 
 BASE = "http://engine"
-DONE = b"[DONE]"
 CONNECT_TIMEOUT_S = 5.0
 PROPS_TIMEOUT_S = 10.0
 MAX_ERROR_BYTES = 64 * 1024
 
-_chunk = msgspec.json.Decoder(Chunk)
 _props = msgspec.json.Decoder(wire.EngineProps)
 
 
@@ -89,55 +85,11 @@ class EngineClient:
             raise EngineLost("The engine broke off its answer.", begun=True) from error
 
     async def _answer(self, content: aiohttp.StreamReader, emit: Emit) -> End:
-        reading = Reading()
+        reading = ChunkReader("The engine")
         while not reading.done:
             piece = await content.readany()
             if not piece:
                 raise BackendFailed("The engine's answer ended without its end mark.")
-            if deltas := reading.take(piece):
-                await emit(deltas)
+            if pieces := reading.take(piece):
+                await emit(pieces)
         return reading.end()
-
-
-class Reading:
-    """One answer as it comes: bytes in, deltas out, and in the end how it ended. No I/O."""
-
-    def __init__(self) -> None:
-        self._events = EventReader()
-        self._finish_reason: str | None = None
-        self._usage: CompletionUsage | None = None
-        self.done = False
-
-    def take(self, piece: bytes) -> Sequence[Delta]:
-        """The deltas in this piece. Raises `BackendFailed` for what is no chunk, and for a failure the engine reports."""
-        deltas: list[Delta] = []
-        try:
-            for data in self._events.feed(piece):
-                if data == DONE:
-                    self.done = True
-                    break
-                self._take_chunk(_chunk.decode(data), deltas)
-        except (msgspec.DecodeError, UnicodeDecodeError, TooLarge) as error:
-            raise BackendFailed("The engine's answer makes no sense.") from error
-        return deltas
-
-    def end(self) -> End:
-        """How it ended. Raises `BackendFailed` if it did not say."""
-        if self._finish_reason is None or self._usage is None:
-            raise BackendFailed("The engine's answer ended without a reason or its usage.")
-        return End(finish_reason=self._finish_reason, usage=self._usage)
-
-    def _take_chunk(self, chunk: Chunk, deltas: list[Delta]) -> None:
-        if chunk.error is not None:
-            raise BackendFailed("The engine failed in mid-answer.")
-        if chunk.usage is not None:
-            self._usage = chunk.usage
-        if chunk.choices:
-            self._take_choice(chunk.choices[0], deltas)
-
-    def _take_choice(self, choice: ChunkChoice, deltas: list[Delta]) -> None:
-        delta = choice.delta
-        if delta.content or delta.reasoning_content:
-            deltas.append(delta)
-        if choice.finish_reason is not None:
-            self._finish_reason = choice.finish_reason

@@ -1,0 +1,1 @@
+"""The echo backend: an answer without a model, for tests and benchmarks."""
