@@ -26,15 +26,18 @@ browser, without a network. This page is the overview.
   page sends, and the answer holds a `csrf_token`. `/api/*` takes the cookie where no key is sent; what changes something also needs the
   header `X-CSRF-Token`, and an `Origin` or `Sec-Fetch-Site` of our own. `/v1/*` never takes cookies. Behind a proxy that ends TLS
   set `http.secure_cookies`, `http.hosts` and, if pages elsewhere may call, `http.origins`.
-* **Bodies** are JSON. A field that is not known is refused by name, as is one of the wrong type or out of bounds: status 400, `param` names
+* **Bodies** are JSON. Under `/api` a field that is not known is refused by name; so is, everywhere, one of the wrong type or out of bounds: status 400, `param` names
   the field. Names are in snake_case, times RFC 3339 in UTC.
 * **Tables below**: fields in bold must be there, those after a ? stand in the URL; *who* is the scope that an API key needs (a session
   may do all that its holder may), or *session* for what no API key may do.
+* **OpenAI's routes** take what OpenAI's do; unknown fields go on to the model's server. What a model cannot do is refused by name:
+  status 400, code `unsupported_parameter`, `param`. The request header `x-hyperinfer-cache: on` or `off` says whether the answer
+  may come from, and go to, a response cache; left out, the workers' settings decide.
 * **Lists** are `{"object": "list", "data": […], "next": …}`; `next` is the `cursor` of the page after it, or null.
 * **Spreadsheets**: where it says CSV, ask with `?format=csv` or `Accept: text/csv`. Cells are safe to open in a spreadsheet. Single requests and the
   audit log come as a download of up to 100,000 rows, whose last line says how to have the rest.
 * **Limits**: answers of a model carry `x-ratelimit-limit-*`, `-remaining-*` and `-reset-*` for `requests` and `tokens`; a refusal (429) also
-  `retry-after` in seconds: coming back then is admitted if nobody else came before.
+  `retry-after` in seconds, and `retry-after-ms`: coming back then is admitted if nobody else came before.
 """
 FOOT = """## Errors
 
@@ -68,9 +71,9 @@ def _what(operation: Operation) -> str:
 
 
 def _takes(operation: Operation) -> str:
+    if operation.answer is None:
+        return "as OpenAI's"
     if operation.body is not None:
-        if not isinstance(operation.body, type):
-            return "as OpenAI's"
         return ", ".join(_fields(operation.body))
     return "?" + ", ".join(_fields(operation.query)) if operation.query else ""
 

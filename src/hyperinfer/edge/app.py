@@ -12,7 +12,7 @@ from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
 from hyperinfer.edge.guard import Guard
-from hyperinfer.edge.openai import CHAT, ChatCompletions
+from hyperinfer.edge.openai import KINDS, ModelRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
 from hyperinfer.errors import NotFound
@@ -31,7 +31,10 @@ def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
 
 def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: float, metrics: bool) -> ASGIApp:
     """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
-    chat = ChatCompletions(gateway, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
+    to_models = {
+        path: ModelRoute(gateway, kind, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
+        for path, kind in KINDS.items()
+    }
     every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
     router = Router(
         routes=[*routes_of(every, gateway, settings), *DocsRoutes(document(every, version=__version__)).routes()],
@@ -40,9 +43,10 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
     )
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == CHAT:
+        to_model = to_models.get(scope["path"])
+        if to_model is not None:
             _require_post(scope)
-            await chat(scope, receive, send)
+            await to_model(scope, receive, send)
             return
         scope["app"] = app  # the router then raises its refusals instead of answering in plain text
         try:

@@ -79,8 +79,8 @@ class Endpoint:
             raise SessionCookieRefused(error.message, secure=secure) from error
         await response(scope, receive, send)
 
-    async def _body(self, kind: Shape | Mapping[str, Any] | None, receive: Receive) -> Any:
-        if not isinstance(kind, type):
+    async def _body(self, kind: Shape | None, receive: Receive) -> Any:
+        if kind is None:
             return None
         return await read_json(receive, kind, limit_bytes=self._settings.max_body_bytes)
 

@@ -24,6 +24,8 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 OPENAI = "invalid_request_error"
 SERVER = "server_error"
+MAX_RETRY_AFTER_S = 31 * 86_400
+"""The longest limit is for a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Shown:
 SHOWN: dict[type[HyperinferError], Shown] = {
     errors.BadRequest: Shown(400, OPENAI, None),
     WrongHttpMethod: Shown(405, OPENAI, "method_not_allowed"),
-    errors.Unsupported: Shown(400, OPENAI, "unsupported"),
+    errors.Unsupported: Shown(400, OPENAI, "unsupported_parameter"),
     errors.ContextExceeded: Shown(400, OPENAI, "context_length_exceeded"),
     errors.Unauthenticated: Shown(401, "authentication_error", "invalid_api_key"),
     errors.Forbidden: Shown(403, "permission_error", "forbidden"),
@@ -110,8 +112,10 @@ def headers_of(error: HyperinferError) -> RawHeaders:
     """What a client needs beside the body: when to come again, what is allowed, how to authenticate."""
     headers: RawHeaders = []
     retry_after_s = error.details.get("retry_after_s")
-    if isinstance(retry_after_s, int | float):
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_after_s))))
+    if isinstance(retry_after_s, int | float) and math.isfinite(retry_after_s):
+        wait_s = min(max(retry_after_s, 0.0), MAX_RETRY_AFTER_S)
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
+        headers.append((b"retry-after-ms", b"%d" % max(1, math.ceil(wait_s * 1000))))
     if isinstance(error, errors.RateLimited):
         headers += _limit_headers(error.details)
     if isinstance(error, errors.Unauthenticated):

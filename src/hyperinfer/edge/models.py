@@ -1,14 +1,24 @@
-"""The OpenAI API's list of models, and how its chat route is described."""
+"""The OpenAI API's list of models, and how its routes to them are described."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from starlette.responses import Response
 
 from hyperinfer.contracts.gateway import LIST_MODELS, PROCESS_INFERENCE, PublicModel
 from hyperinfer.contracts.method import Nothing
-from hyperinfer.edge.openai import CHAT
+from hyperinfer.contracts.openai import (
+    ChatRequest,
+    Completion,
+    CompletionRequest,
+    EmbeddingRequest,
+    Embeddings,
+    TextCompletion,
+)
+from hyperinfer.edge.openai import CHAT, COMPLETIONS, EMBEDDINGS
 from hyperinfer.edge.operations import JSON, Asked, Body, Group, Operation
+from hyperinfer.edge.request import CACHE
 from hyperinfer.edge.responses import json_response
 from hyperinfer.edge.shapes import Shape, shape_of
 from hyperinfer.errors import ModelNotFound
@@ -17,7 +27,7 @@ EVENTS = "text/event-stream"
 
 
 class Model(Body, frozen=True, kw_only=True):
-    """A model that answers now. `created` is when this gateway first saw it, in seconds since the epoch."""
+    """A model that answers now, or an alias of some. `created` is when this gateway first saw it, in seconds since the epoch."""
 
     id: str
     object: Literal["model"] = "model"
@@ -25,19 +35,12 @@ class Model(Body, frozen=True, kw_only=True):
     owned_by: Literal["hyperinfer"] = "hyperinfer"
 
 
-MODELS: Shape = shape_of("ModelList", "Models by name.", object=Literal["list"], data=tuple[Model, ...])
-
-CHAT_REQUEST: dict[str, Any] = {
-    "type": "object",
-    "description": "OpenAI's request; what is not named here goes on to the model as it is.",
-    "properties": {
-        "model": {"type": ["string", "null"], "description": "Left out, the gateway's default answers."},
-        "messages": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["role"]}},
-        "stream": {"type": ["boolean", "null"], "default": False},
-        "max_tokens": {"type": ["integer", "null"], "minimum": 1},
-    },
-    "required": ["messages"],
+CACHE_HEADER = {
+    "description": "Whether the answer may come from, and go to, a response cache; left out, the workers' settings decide.",
+    "schema": {"type": "string", "enum": ["on", "off"]},
 }
+
+MODELS: Shape = shape_of("ModelList", "Models by name.", object=Literal["list"], data=tuple[Model, ...])
 
 
 async def list_models(asked: Asked) -> Response:
@@ -62,24 +65,58 @@ def _shown(model: PublicModel) -> Model:
     return Model(id=model.id, created=model.created)
 
 
+def _to_model(
+    path: str,
+    summary: str,
+    *,
+    body: type[msgspec.Struct],
+    reply: type[msgspec.Struct],
+    example: dict[str, Any],
+    media: Sequence[str] = (JSON, EVENTS),
+) -> Operation:
+    return Operation(
+        verb="POST",
+        path=path,
+        summary=summary,
+        access=PROCESS_INFERENCE.access,
+        answer=None,
+        body=body,
+        headers={CACHE: CACHE_HEADER},
+        replies=(reply,),
+        media=media,
+        example=example,
+    )
+
+
 GROUP = Group(
     "OpenAI",
     (
-        Operation(
-            verb="POST",
-            path=CHAT,
-            summary="Chat, whole or streamed; hanging up cancels it",
-            access=PROCESS_INFERENCE.access,
-            answer=None,
-            body=CHAT_REQUEST,
-            replies=(dict[str, Any],),
-            media=(JSON, EVENTS),
+        _to_model(
+            CHAT,
+            "Chat, whole or streamed; hanging up cancels it",
+            body=ChatRequest,
+            reply=Completion,
             example={"model": "smollm2:135m", "messages": [{"role": "user", "content": "Say hello."}]},
+        ),
+        _to_model(
+            COMPLETIONS,
+            "Go on with texts, whole or streamed; hanging up cancels it",
+            body=CompletionRequest,
+            reply=TextCompletion,
+            example={"model": "smollm2:135m", "prompt": "The capital of France is", "max_tokens": 5},
+        ),
+        _to_model(
+            EMBEDDINGS,
+            "Embed texts",
+            body=EmbeddingRequest,
+            reply=Embeddings,
+            example={"model": "all-minilm-l6-v2", "input": ["one text", "another"]},
+            media=(JSON,),
         ),
         Operation(
             verb="GET",
             path="/v1/models",
-            summary="The models that answer now",
+            summary="The models and aliases that answer now",
             access=LIST_MODELS.access,
             answer=list_models,
             replies=(MODELS,),

@@ -1,28 +1,26 @@
-"""The OpenAI API: chat completions, whole and streamed."""
+"""The OpenAI API's routes that reach a model: chat completions, completions and embeddings."""
 
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from hyperinfer.contracts.gateway import PROCESS_INFERENCE, Head, Infer
+from hyperinfer.contracts.gateway import PROCESS_INFERENCE, Infer
+from hyperinfer.contracts.inference import Kind
 from hyperinfer.contracts.method import Meta
-from hyperinfer.edge.errors import body_of
+from hyperinfer.edge.events import EventStream
 from hyperinfer.edge.request import head_of, read_body, watch
 from hyperinfer.edge.responses import head_headers
-from hyperinfer.errors import HyperinferError, StreamStalled
+from hyperinfer.errors import HyperinferError, Unsupported
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.protocol.typed_json import decode
 
-STALL_S = 60.0
-"""How long a client may take nothing of a stream before it is given up."""
-LOOK_EVERY_S = 5.0
-"""How often that is looked at; a deadline for each write would cost more than the write."""
 CHAT = "/v1/chat/completions"
-DONE = b"data: [DONE]\n\n"
+COMPLETIONS = "/v1/completions"
+EMBEDDINGS = "/v1/embeddings"
+KINDS: Mapping[str, Kind] = {CHAT: "chat", COMPLETIONS: "completion", EMBEDDINGS: "embedding"}
+"""What is asked for on each path."""
 
 
 class StreamWanted(msgspec.Struct, frozen=True):
@@ -32,24 +30,27 @@ class StreamWanted(msgspec.Struct, frozen=True):
 
 
 _wanted = msgspec.json.Decoder(StreamWanted)
-_head = msgspec.json.Decoder(Head)
 
 
-class ChatCompletions:
-    """`POST /v1/chat/completions` as a bare ASGI endpoint: bytes in, bytes out, nothing encoded twice."""
+class ModelRoute:
+    """One of these routes as a bare ASGI endpoint: bytes in, bytes out, nothing encoded twice."""
 
-    def __init__(self, gateway: Caller, *, limit_bytes: int, timeout_s: float) -> None:
+    def __init__(self, gateway: Caller, kind: Kind, *, limit_bytes: int, timeout_s: float) -> None:
         self._gateway = gateway
+        self._kind = kind
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the client's hanging up cancels it, streamed or not."""
         head = head_of(scope)
-        meta = head.authenticated_meta
+        meta, cache = head.authenticated_meta, head.wants_cache
         body = await read_body(receive, limit_bytes=self._limit_bytes)
-        request = Infer(body=msgspec.Raw(body))
-        if decode(_wanted, body).stream:
+        streamed = decode(_wanted, body).stream
+        if streamed and self._kind == "embedding":
+            raise Unsupported("Embeddings are not streamed.", param="stream")
+        request = Infer(body=msgspec.Raw(body), kind=self._kind, cache=cache)
+        if streamed:
             await self._stream(request, meta, receive, send)
         else:
             await self._whole(request, meta, receive, send)
@@ -76,58 +77,3 @@ class ChatCompletions:
                 await events.end()
         except HyperinferError as error:
             await events.fail(error)
-
-
-class EventStream:
-    """Server-sent events of one answer; status and headers go with the first chunk, so that a refusal still can."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._loop = asyncio.get_running_loop()
-        self._started = False
-        self._writing_since: float | None = None
-
-    async def push(self, chunks: Sequence[bytes]) -> None:
-        """Send chunks as one message, when the client has taken what came before; the very first is the `Head`."""
-        if not self._started:
-            await self._start(_head.decode(chunks[0]))
-            chunks = chunks[1:]
-        if chunks:
-            await self._write(b"data: " + b"\n\ndata: ".join(chunks) + b"\n\n", more=True)
-
-    async def end(self) -> None:
-        """Say that the answer is whole."""
-        await self._write(DONE, more=False)
-
-    async def fail(self, error: HyperinferError) -> None:
-        """Say that the answer is broken off, and why. Before the first chunk it is the request that fails."""
-        if not self._started:
-            raise error
-        if not isinstance(error, StreamStalled):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STALL_S):
-                    await self._write(b"data: " + body_of(error) + b"\n\n", more=False)
-
-    async def watch(self, receive: Receive) -> None:
-        """Wait for the client to hang up or to stop reading; raises `ClientGone` or `StreamStalled`."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await watch(receive)
-            if self._writing_since is not None and self._loop.time() - self._writing_since > STALL_S:
-                raise StreamStalled("The client took nothing of the stream for too long.")
-
-    async def _start(self, head: Head) -> None:
-        self._started = True
-        headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
-            *head_headers(head),
-        ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-
-    async def _write(self, body: bytes, *, more: bool) -> None:
-        self._writing_since = self._loop.time()
-        await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        self._writing_since = None

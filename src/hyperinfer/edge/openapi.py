@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -106,7 +107,7 @@ class _Schemas:
     """The JSON schemas of every struct in use, by its name, and references to them."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        bodies = [one.body for one in operations if isinstance(one.body, type)]
+        bodies = [one.body for one in operations if one.body is not None]
         replies = [reply for one in operations for reply in (*one.replies, *one.also.values())]
         kinds = list(dict.fromkeys([*bodies, *replies, ErrorEnvelope]))
         found, components = msgspec.json.schema_components(kinds, ref_template=REF)
@@ -126,15 +127,21 @@ def _operation(operation: Operation, tag: str, schemas: _Schemas) -> Json:
         "summary": operation.summary,
         "description": access_of(operation),
         "security": _security(operation),
-        "parameters": [*_path_parameters(operation), *_query_parameters(operation.query)],
+        "parameters": [
+            *_path_parameters(operation),
+            *_query_parameters(operation.query),
+            *(
+                {"name": name, "in": "header", "required": False, **header}
+                for name, header in operation.headers.items()
+            ),
+        ],
         "responses": _responses(operation, schemas),
     }
     if operation.body is not None:
-        schema = schemas.of(operation.body) if isinstance(operation.body, type) else dict(operation.body)
-        content: Json = {"schema": schema}
+        content: Json = {"schema": schemas.of(operation.body)}
         if operation.example:
             content["example"] = dict(operation.example)
-        described["requestBody"] = {"required": _needs_body(operation), "content": {JSON: content}}
+        described["requestBody"] = {"required": _needs_body(operation.body), "content": {JSON: content}}
     return described
 
 
@@ -172,12 +179,10 @@ def _query_parameters(kind: Shape | None) -> Iterator[Json]:
         yield {"name": name, "in": "query", "required": name in own["required"], "schema": schema}
 
 
-def _needs_body(operation: Operation) -> bool:
-    if not isinstance(operation.body, type):
-        return True
+def _needs_body(kind: Shape) -> bool:
     return any(
         field.default is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT
-        for field in msgspec.structs.fields(operation.body)
+        for field in msgspec.structs.fields(kind)
     )
 
 
@@ -254,5 +259,6 @@ def _headers() -> Json:
 
 
 def _tidied(schema: Json) -> Json:
-    """Without what says nothing."""
-    return {name: value for name, value in schema.items() if name != "title" and value != []}
+    """Without what says nothing, and its words as they would be read."""
+    kept = {name: value for name, value in schema.items() if name != "title" and value != []}
+    return kept | {"description": cleandoc(kept["description"])} if "description" in kept else kept

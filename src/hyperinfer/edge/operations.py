@@ -15,6 +15,8 @@ from hyperinfer.edge.shapes import Shape, body_shape, given, listing, query_shap
 from hyperinfer.kernel.calls import Caller
 
 JSON = "application/json"
+TIMEOUT_S = 30.0
+"""How long a method may take that reaches no model."""
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +43,7 @@ class Asked:
     agent: str = ""
     accept: str = ""
 
-    async def call(self, method: Method[Request, Reply], request: Request, *, timeout_s: float = 30.0) -> Reply:
+    async def call(self, method: Method[Request, Reply], request: Request, *, timeout_s: float = TIMEOUT_S) -> Reply:
         """Call a method of the gateway's contract for who asks."""
         return await self.gateway.call(method, request, meta=self.meta, timeout_s=timeout_s)
 
@@ -51,8 +53,8 @@ Answer = Callable[[Asked], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One route: `verb` on `path`. `body` and `query` say what it takes, `replies` what it may answer as JSON. A body that
-    is passed on unread is only described, by a JSON schema.
+    """One route: `verb` on `path`. `body` and `query` say what it takes, `replies` what it may answer as JSON; `headers` are
+    those of the request that mean something here alone, as OpenAPI describes them.
 
     `media` are the forms of its answer; `also` is what else it says under another status. Without an
     `answer` it is served by itself, ahead of the router, and is only described.
@@ -63,8 +65,9 @@ class Operation:
     summary: str
     access: Access
     answer: Answer | None
-    body: Shape | Mapping[str, Any] | None = None
+    body: Shape | None = None
     query: Shape | None = None
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     replies: Sequence[Any] = ()
     status: int = 200
     media: Sequence[str] = (JSON,)
@@ -96,6 +99,7 @@ def passing_on(
     without: Sequence[str] = (),
     example: Mapping[str, Any] | None = None,
     then: Callable[[Asked, Response], None] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Operation:
     """A route that is a method of the gateway.
 
@@ -114,7 +118,7 @@ def passing_on(
     replies = () if empty else (_list_of(reply_kind, rows) if rows else reply_shape(reply_kind),)
 
     async def answer(asked: Asked) -> Response:
-        reply = await asked.call(method, wanted(request, asked))
+        reply = await asked.call(method, wanted(request, asked), timeout_s=timeout_s)
         response = no_content() if empty else json_response(_page(reply, rows) if rows else shown(reply), status)
         if then is not None:
             then(asked, response)

@@ -21,6 +21,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_KEY_CHARS = 8192
 MAX_REQUEST_ID_CHARS = 128
 HEAD = "hyperinfer.head"
+CACHE = "x-hyperinfer-cache"
+"""The header that says whether an answer may come from, and go to, a response cache."""
+CACHE_WORDS = {None: None, b"on": True, b"off": False}
 MIB = 1024 * 1024
 
 
@@ -31,7 +34,7 @@ class ClientGone(Exception):
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours;
-    `two_keys` says that two headers hold different ones."""
+    `two_keys` says that two headers hold different ones; `cache` is what the `x-hyperinfer-cache` header holds."""
 
     host: str
     origin: str | None
@@ -40,6 +43,15 @@ class RequestHead:
     request_id: str
     remote: str | None
     two_keys: bool = False
+    cache: bytes | None = None
+
+    @property
+    def wants_cache(self) -> bool | None:
+        """Whether an answer may come from a cache; `None` leaves it to the workers' settings. Raises `BadRequest`."""
+        try:
+            return CACHE_WORDS[self.cache]
+        except KeyError as error:
+            raise BadRequest(f"The {CACHE} header must be on or off.", param=CACHE) from error
 
     @property
     def meta(self) -> Meta:
@@ -73,6 +85,7 @@ def read_head(scope: Scope) -> RequestHead:
         request_id=_request_id(found.get(b"x-request-id")),
         remote=client[0] if client else None,
         two_keys=bearer is not None and other is not None and bearer != other,
+        cache=found.get(CACHE.encode()),
     )
 
 

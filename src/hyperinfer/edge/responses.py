@@ -1,5 +1,6 @@
-"""Answers in JSON, and the headers that tell who answers and what the limits leave."""
+"""Answers in JSON, and the headers that tell who answers, how long it took and what the limits leave."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -7,6 +8,9 @@ from starlette.responses import Response
 
 from hyperinfer.contracts.gateway import Head
 from hyperinfer.edge.errors import RawHeaders, limit_headers
+
+PLAIN = re.compile(r"[\x21-\x7e]{1,200}")
+"""Names that a header can hold as they are."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -22,7 +26,16 @@ def no_content() -> Response:
 
 
 def head_headers(head: Head) -> RawHeaders:
-    """Who answers, and what the limits leave."""
+    """Who answers and by which model, how long it took to begin (`server-timing`, in milliseconds, as the W3C has it), and
+    what the limits leave."""
     shown = head.worker[:12]
     headers = [(b"x-hyperinfer-worker", shown.encode())] if shown.isalnum() and shown.isascii() else []
+    if PLAIN.fullmatch(head.model):
+        headers.append((b"x-hyperinfer-model", head.model.encode()))
+    if head.attempts > 1:
+        headers.append((b"x-hyperinfer-attempts", b"%d" % head.attempts))
+    if head.cache:
+        headers.append((b"x-hyperinfer-cache", head.cache.encode()))
+    timing = b"queue;dur=%.1f, first-token;dur=%.1f" % (head.queued_s * 1000, head.first_token_s * 1000)
+    headers.append((b"server-timing", timing))
     return headers if head.rate_limit_info is None else headers + limit_headers(head.rate_limit_info)

@@ -76,6 +76,8 @@ REPLIES: dict[str, Any] = {
     "processPrompt": gateway.ProcessPromptReply(response="hello", request_id="r", model="m", usage=Tokens(1, 2)),
     "listModels": gateway.PublicModels(models=(gateway.PublicModel("m", 1, 1, 2, 1, 512),)),
     "listWorkers": gateway.SwarmWorkers(workers=(gateway.SwarmWorker("ab", "gpu", "ready", 1, (STATUS,)),)),
+    "loadModel": gateway.Placings(workers=(gateway.Placed("ab", STATUS), gateway.Placed("cd", error="It is away."))),
+    "unloadModel": gateway.Placings(workers=(gateway.Placed("ab", STATUS),)),
     "getJwks": auth.Jwks(keys=({"kty": "OKP"},)),
     "getServiceHealth": Health(status="ready", service="gateway", version="1", uptime_s=1.0),
     "getMetrics": MetricsText(text="a 1\n"),
@@ -121,6 +123,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/auth/reset"): {"token": "hr_x", "password": "battery staple"},
     ("DELETE", "/api/me"): {"password": "correct horse"},
     ("POST", "/api/admin/users"): {"email": "bob@example.com"},
+    ("POST", "/api/admin/models/load"): {"model": "m"},
+    ("POST", "/api/admin/models/unload"): {"model": "m"},
     ("POST", "/api/inference"): {"prompt": "hi"},
 }
 """What must be in the body of those routes that take something."""

@@ -4,12 +4,16 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 import schemathesis
 
 from hyperinfer.edge.app import groups
+from hyperinfer.edge.models import GROUP
+from hyperinfer.edge.openai import KINDS
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.openapi_3_0 import as_3_0
+from hyperinfer.edge.operations import Operation
 from hyperinfer.testing.gateway import FakeGateway
 
 from .conftest import Client, Serve
@@ -111,7 +115,21 @@ async def test_its_examples_are_accepted(serve: Serve) -> None:
     client = await serve(gateway)
     for path, verb, operation in OPERATIONS:
         example = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-        if example is None or path == "/v1/chat/completions":
-            continue
+        if example is None or path in KINDS:
+            continue  # the worker reads these
         async with client.request(verb, path.replace("{id}", "x1"), json=example, headers={"X-API-Key": "k"}) as answer:
             assert answer.status < 300, await answer.text()
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in GROUP.operations if one.path in KINDS], ids=lambda one: str(one.path)
+)
+def test_the_examples_that_a_worker_reads_are_right(operation: Operation) -> None:
+    assert operation.body is not None
+    msgspec.convert(operation.example, operation.body)
+
+
+@pytest.mark.parametrize("path", KINDS)
+def test_the_routes_to_models_describe_their_header(path: str) -> None:
+    [header] = DOCUMENT["paths"][path]["post"]["parameters"]
+    assert (header["name"], header["in"], header["schema"]["enum"]) == ("x-hyperinfer-cache", "header", ["on", "off"])

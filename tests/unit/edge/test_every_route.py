@@ -8,6 +8,7 @@ import pytest
 from hyperinfer.contracts.method import Meta
 from hyperinfer.edge import cookies
 from hyperinfer.edge.app import groups
+from hyperinfer.edge.openai import KINDS
 from hyperinfer.edge.operations import Operation
 from hyperinfer.errors import Unauthenticated
 
@@ -191,7 +192,7 @@ async def test_a_session_that_is_no_more_takes_its_cookie_away(serve: Serve, ope
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
-        ("POST", "/v1/chat/completions"),
+        *[("POST", path) for path in KINDS],
         *[(one.verb, path_of(one)) for one in PROTECTED if one.path.startswith("/v1/")],
     ],
 )

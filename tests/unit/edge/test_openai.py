@@ -1,7 +1,8 @@
-"""Chat completions over HTTP: whole, streamed, broken off, and given up by the client."""
+"""Requests to models over HTTP: whole, streamed, broken off, and given up by the client."""
 
 import asyncio
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -10,8 +11,19 @@ import pytest
 from hyperinfer.contracts.gateway import Head, Inferred, PublicModel, PublicModels, RateLimitInfo
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.contracts.method import Meta
-from hyperinfer.edge import openai
-from hyperinfer.errors import BackendFailed, BadRequest, Draining, ModelNotFound, Overloaded, RateLimited
+from hyperinfer.edge import events
+from hyperinfer.edge.openai import KINDS
+from hyperinfer.edge.request import CACHE
+from hyperinfer.errors import (
+    BackendFailed,
+    BadRequest,
+    ContextExceeded,
+    Draining,
+    ModelNotFound,
+    Overloaded,
+    RateLimited,
+    Unsupported,
+)
 from hyperinfer.kernel.calls import Send
 from hyperinfer.testing.gateway import FakeGateway, always
 
@@ -59,6 +71,42 @@ async def test_a_whole_answer_is_passed_on_byte_for_byte(serve: Serve) -> None:
     assert meta == Meta(key="hi_key", request_id="mine", remote="127.0.0.1")
 
 
+@pytest.mark.parametrize(("path", "kind"), KINDS.items())
+@pytest.mark.parametrize(("headers", "cache"), [({}, None), ({CACHE: "on"}, True), ({CACHE: "off"}, False)])
+async def test_each_route_asks_for_its_kind(
+    serve: Serve, path: str, kind: str, headers: dict[str, str], cache: bool | None
+) -> None:
+    gateway = FakeGateway(processInferenceRequest=always(inferred(b"{}")))
+    client = await serve(gateway)
+    async with client.post(path, json={"model": "m", "unknown": 1}, headers=KEY | headers) as reply:
+        assert (reply.status, await reply.read()) == (200, b"{}")
+    [(_, request, _)] = gateway.calls
+    assert (request.kind, request.cache) == (kind, cache)
+
+
+@pytest.mark.parametrize("value", ["", "ON", "true", "on, off"])
+async def test_a_word_about_the_cache_that_means_nothing_is_refused(serve: Serve, value: str) -> None:
+    gateway = FakeGateway()
+    client = await serve(gateway)
+    async with client.post("/v1/embeddings", json={"input": "x"}, headers=KEY | {CACHE: value}) as reply:
+        assert reply.status == 400
+        assert (await reply.json())["error"]["param"] == CACHE
+    assert gateway.calls == []
+
+
+async def test_embeddings_are_not_streamed(serve: Serve) -> None:
+    gateway = FakeGateway(processInferenceRequest=always(inferred(b"{}")))
+    client = await serve(gateway)
+    body = {"input": "x", "stream": True}
+    async with client.post("/v1/embeddings", json=body, headers=KEY) as reply:
+        assert reply.status == 400
+        error = (await reply.json())["error"]
+    assert (error["param"], error["code"]) == ("stream", "unsupported_parameter")
+    assert gateway.calls == []
+    async with client.post("/v1/embeddings", json=body | {"stream": False}, headers=KEY) as reply:
+        assert reply.status == 200
+
+
 async def test_a_streamed_answer_is_passed_on_as_events(serve: Serve) -> None:
     client = await serve(FakeGateway(processInferenceRequest=streaming([b'{"a":1}', b'{"b":2}'], [b'{"c":3}'])))
     async with client.post("/v1/chat/completions", json=BODY | {"stream": True}, headers=KEY) as reply:
@@ -83,13 +131,18 @@ async def test_a_stream_that_breaks_off_ends_with_an_error_and_without_its_end_m
     [
         (ModelNotFound("No such model."), 404, "model_not_found", {}),
         (BadRequest("No.", param="temperature"), 400, None, {}),
-        (Overloaded("Full.", retry_after_s=0.2), 503, "overloaded", {"retry-after": "1"}),
+        (Unsupported("No tools.", param="tools"), 400, "unsupported_parameter", {}),
+        (ContextExceeded("Too long.", param="messages"), 400, "context_length_exceeded", {}),
+        (Overloaded("Full.", retry_after_s=0.2), 503, "overloaded", {"retry-after": "1", "retry-after-ms": "200"}),
+        (Overloaded("Full.", retry_after_s=-5), 503, "overloaded", {"retry-after": "1", "retry-after-ms": "1"}),
+        (Overloaded("Full.", retry_after_s=1e300), 503, "overloaded", {"retry-after": "2678400"}),
+        (Overloaded("Full.", retry_after_s=math.inf), 503, "overloaded", {}),
         (Draining("Stopping."), 503, "unavailable", {}),
         (
             RateLimited("Enough.", retry_after_s=11.2, max_requests=10, remaining_requests=0, next_reset_in_seconds=12),
             429,
             "rate_limit_exceeded",
-            {"retry-after": "12", "x-ratelimit-remaining-requests": "0"},
+            {"retry-after": "12", "retry-after-ms": "11200", "x-ratelimit-remaining-requests": "0"},
         ),
     ],
 )
@@ -101,7 +154,7 @@ async def test_a_refusal_has_its_status_also_where_a_stream_was_asked_for(
         assert reply.status == status
         body = (await reply.json())["error"]
         assert body["message"] == str(error)
-        assert body["code"] == code
+        assert (body["code"], body["param"]) == (code, getattr(error, "details", {}).get("param"))
         assert headers.items() <= {name.lower(): value for name, value in reply.headers.items()}.items()
         assert reply.headers["x-request-id"].startswith("req_")
 
@@ -135,8 +188,8 @@ async def _ask_and_wait(client: Any, body: dict[str, Any]) -> None:
 
 
 async def test_a_reader_that_stalls_is_given_up(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai, "STALL_S", 0.1)
-    monkeypatch.setattr(openai, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(events, "STALL_S", 0.1)
+    monkeypatch.setattr(events, "LOOK_EVERY_S", 0.05)
     ended = asyncio.Event()
     chunk = b'{"a":"' + b"x" * 100_000 + b'"}'
 

@@ -49,6 +49,8 @@ from .samples import KEY, REQUEST, ROW, gateway_of
         ),
         ("POST", "/api/admin/users/u1/reset", {}, people.OfAccount(id="u1")),
         ("POST", "/api/admin/invites", {"valid_s": 60}, people.InvitePerson(valid_s=60)),
+        ("POST", "/api/admin/models/load", {"model": "m"}, gateway.PlaceModel(model="m")),
+        ("POST", "/api/admin/models/unload", {"model": "m", "worker": "ab"}, gateway.PlaceModel("m", "ab")),
         ("GET", "/api/usage?group=model", None, usage.UsageQuery(group="model")),
         (
             "GET",
@@ -82,6 +84,8 @@ async def test_a_route_asks_for(serve: Serve, verb: str, path: str, body: Any, w
         ("GET", "/api/usage/requests?user_id=u2", None, "user_id"),
         ("GET", "/api/usage?since=null", None, "since"),
         ("POST", "/api/inference", {"model": "m"}, "prompt"),
+        ("POST", "/api/admin/models/load", {}, "model"),
+        ("POST", "/api/admin/models/unload", {"model": ["m"]}, "model"),
     ],
 )
 async def test_what_is_out_of_bounds_is_named(serve: Serve, verb: str, path: str, body: Any, param: str) -> None:

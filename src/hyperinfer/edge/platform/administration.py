@@ -1,10 +1,13 @@
-"""What administrators do with people: `/api/admin/{users,invites,tiers}`."""
+"""What administrators do with people and models: `/api/admin/{users,invites,tiers,models}`."""
 
-from hyperinfer.contracts import people
+from hyperinfer.contracts import gateway, people
 from hyperinfer.edge.operations import Group, passing_on
 
 USERS = "/api/admin/users"
 INVITES = "/api/admin/invites"
+MODELS = "/api/admin/models"
+LOAD_TIMEOUT_S = 600.0
+"""How long loading a model may take; large ones are read from slow disks."""
 
 GROUP = Group(
     "Administration",
@@ -45,5 +48,21 @@ GROUP = Group(
         ),
         passing_on("DELETE", INVITES + "/{id}", people.REVOKE_PERSON_INVITE, "Revoke an invitation"),
         passing_on("GET", "/api/admin/tiers", people.LIST_TIERS, "Tiers and what they limit", rows="tiers"),
+        passing_on(
+            "POST",
+            MODELS + "/load",
+            gateway.LOAD_MODEL,
+            "Load a model, at one worker or at all that have it; answers once it is ready",
+            example={"model": "smollm2:135m"},
+            timeout_s=LOAD_TIMEOUT_S,
+        ),
+        passing_on(
+            "POST",
+            MODELS + "/unload",
+            gateway.UNLOAD_MODEL,
+            "Give a model's memory back, at one worker or at all that have it; what runs is let end",
+            example={"model": "smollm2:135m"},
+            timeout_s=LOAD_TIMEOUT_S,
+        ),
     ),
 )
