@@ -8,7 +8,7 @@ reply with `success: false` (or `allowed: false`), a status and a message. The o
 import msgspec
 
 from hyperinfer.contracts.auth import Jwks
-from hyperinfer.contracts.inference import BackendStatus, Kind, ModelStatus, Processed, Usage
+from hyperinfer.contracts.inference import BackendStatus, Cache, Kind, ModelStatus, Processed, Usage
 from hyperinfer.contracts.method import ADMIN, PUBLIC, USER, Method, Nothing, Wire
 from hyperinfer.contracts.people import Account, NewApiKey
 
@@ -129,8 +129,8 @@ class Head(Wire, frozen=True, omit_defaults=False):
     limits leave.
 
     `attempts` is how many workers were asked, `queued_s` how long the last one let it wait for a slot, `first_token_s`
-    from the request's arrival here to its first chunk (of a whole answer: to its end), `cached` whether nothing was
-    generated. It is the first chunk of a streamed call; every chunk after it is a raw OpenAI chunk.
+    from the request's arrival here to its first chunk (of a whole answer: to its end), `cache` whether it comes from the
+    response cache. It is the first chunk of a streamed call; every chunk after it is a raw OpenAI chunk.
     """
 
     worker: str
@@ -138,7 +138,7 @@ class Head(Wire, frozen=True, omit_defaults=False):
     attempts: int = 1
     queued_s: float = 0.0
     first_token_s: float = 0.0
-    cached: bool = False
+    cache: Cache = ""
     rate_limit_info: RateLimitInfo | None = None
 
 

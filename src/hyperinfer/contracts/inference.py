@@ -10,6 +10,8 @@ GATEWAYS = members("gateway")
 
 Kind = Literal["chat", "completion", "embedding"]
 Priority = Literal["interactive", "batch"]
+Cache = Literal["", "hit", "miss"]
+"""What the response cache had to do with an answer; nothing, where it was not asked."""
 
 
 class Usage(Wire, frozen=True, omit_defaults=False):
@@ -63,13 +65,13 @@ class Began(Wire, frozen=True, omit_defaults=False):
     """What is known once an answer begins: how long it waited for a slot (s), and whether it comes from the cache."""
 
     queued_s: float = 0.0
-    cached: bool = False
+    cache: Cache = ""
 
 
 class Processed(Wire, frozen=True, omit_defaults=False):
     """How a request ended. `completion` is `null` for a streamed call; times are in seconds.
 
-    `usage` is what the answer is made of; an answer from the cache (`cached`) has taken no work.
+    `usage` is what the answer is made of; one that is a `hit` of the cache has taken no work.
     """
 
     usage: Usage
@@ -79,7 +81,7 @@ class Processed(Wire, frozen=True, omit_defaults=False):
     queued_s: float = 0.0
     first_token_s: float = 0.0
     duration_s: float = 0.0
-    cached: bool = False
+    cache: Cache = ""
     response: str | None = None
 
 

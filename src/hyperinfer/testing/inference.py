@@ -1,14 +1,16 @@
 """An inference worker that answers what a test tells it to and reports what a test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import msgspec
 
 from hyperinfer.contracts.inference import (
     PROCESS_REQUEST,
     WATCH_STATUS,
+    Began,
     ModelStatus,
     Processed,
     ProcessRequest,
@@ -16,7 +18,7 @@ from hyperinfer.contracts.inference import (
     WorkerStatus,
 )
 from hyperinfer.contracts.method import Nothing
-from hyperinfer.kernel.calls import Call, Caller, route
+from hyperinfer.kernel.calls import Call, Caller, Send, route
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 
@@ -62,7 +64,7 @@ class FakeInference:
 
     async def _process(self, request: ProcessRequest, call: Call) -> Processed:
         self.requests.append(request)
-        return await self.answer(request, call)
+        return await self.answer(request, replace(call, send=_after_began(call.send)) if call.send else call)
 
     async def _watch(self, request: Nothing, call: Call) -> Nothing:
         while not self._status.draining:
@@ -76,6 +78,17 @@ class FakeInference:
                 continue
         await call.stream([msgspec.json.encode(self._status)])
         return request
+
+
+def _after_began(send: Send) -> Send:
+    """Say first that the answer begins."""
+    first = [msgspec.json.encode(Began())]
+
+    async def take(chunks: Sequence[bytes]) -> None:
+        began, first[:] = first[:], []
+        await send([*began, *chunks])
+
+    return take
 
 
 async def echo(request: ProcessRequest, call: Call) -> Processed:

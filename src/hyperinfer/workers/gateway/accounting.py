@@ -58,7 +58,7 @@ class Accounting:
             key_id=who.key_id,
             model=model,
             kind=kind,
-            prompt_hash=self._prompt_hash(asked.prompt),
+            prompt_hash=self._prompt_hash(asked.text),
             request_id=call.meta.request_id,
         )
         entry = self._journal.begin(reserved, progress)

@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
-from hyperinfer.contracts.gateway import Head
 from hyperinfer.contracts.inference import PROCESS_REQUEST, Processed, ProcessRequest
 from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import (
@@ -18,30 +15,29 @@ from hyperinfer.errors import (
     RemoteError,
 )
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.kernel.calls import Call
+from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.gateway.fleet import Fleet, Offer
-from hyperinfer.workers.gateway.progress import Progress
 
 LOST = (PeerLost, PeerUnreachable)
 FAULTS = (*LOST, BackendFailed, InternalError, RemoteError, DeadlineExceeded)
 """Errors that lie with the worker, and so open its breaker."""
-
-_encoder = msgspec.json.Encoder()
+SILENCE_S = 30.0
+"""How long a worker that reports no more may still go on with an answer that nobody else can."""
 
 
 class Attempt:
-    """A request at an offer. Once `started`, chunks have gone to the caller and nobody else can take it over."""
+    """A request at an offer. Where nobody could take it over any more, it is let wait longer for a silent worker."""
 
-    def __init__(self, offer: Offer, head: Head, call: Call, progress: Progress) -> None:
+    def __init__(self, offer: Offer, call: Call, sink: Send | None, *, resumable: bool) -> None:
         self._offer = offer
-        self._head = head
         self._call = call
-        self._progress = progress
+        self._sink = sink
+        self._resumable = resumable
         self._patience: asyncio.Timeout
-        self.started = False
+        self._begun = False
 
     async def run(self, request: ProcessRequest, *, fleet: Fleet, clock: Clock) -> Processed:
-        """Have it answered. Raises what the worker answers, and `PeerLost` if it falls silent before the first chunk."""
+        """Have it answered. Raises what the worker answers, and `PeerLost` if it falls silent."""
         breaker = self._offer.breaker
         try:
             processed = await self._ask(request, timeout_s=self._call.deadline - clock.monotonic())
@@ -60,31 +56,35 @@ class Attempt:
         breaker.succeeded()
         return processed
 
+    def fallen_silent(self) -> None:
+        """Its worker reports no more: give it up, so that another one can take over."""
+        if self._patience.when() is None:
+            allowed_s = SILENCE_S if self._begun and not self._resumable else 0.0
+            self._patience.reschedule(asyncio.get_running_loop().time() + allowed_s)
+
     async def _ask(self, request: ProcessRequest, *, timeout_s: float) -> Processed:
         worker = self._offer.worker
         try:
             async with asyncio.timeout(None) as self._patience:
-                worker.attempts.add(self._patience)
+                worker.attempts.add(self)
                 return await worker.caller.call(
                     PROCESS_REQUEST,
                     request,
                     meta=_onward(self._call.meta),
                     timeout_s=timeout_s,
-                    sink=self._relay if self._call.send else None,
+                    sink=self._take if self._sink else None,
                 )
         except TimeoutError as error:
             raise PeerLost("The worker has fallen silent.") from error
         finally:
-            worker.attempts.discard(self._patience)
+            worker.attempts.discard(self)
 
-    async def _relay(self, chunks: Sequence[bytes]) -> None:
-        """Pass chunks on, before the first of them the head."""
-        self._progress.relayed(chunks)
-        if not self.started:
-            self.started = True
-            self._offer.worker.attempts.discard(self._patience)
-            chunks = [_encoder.encode(self._head), *chunks]
-        await self._call.stream(chunks)
+    async def _take(self, chunks: Sequence[bytes]) -> None:
+        assert self._sink is not None
+        self._begun = True
+        if self._patience.when() is not None:
+            self._patience.reschedule(None)
+        await self._sink(chunks)
 
 
 def _onward(meta: Meta) -> Meta:

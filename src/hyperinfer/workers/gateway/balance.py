@@ -53,22 +53,34 @@ class Balance:
         }
         return min(slots, key=lambda name: (-slots[name], name)) if slots else None
 
-    def choose_now(self, model: str, *, without: Collection[Offer] = ()) -> Offer | None:
-        """An offer of the model (of the default one for an empty name) that can take a request now, if there is one."""
+    def choose_now(
+        self, model: str, *, without: Collection[Offer] = (), needs: frozenset[str] = frozenset()
+    ) -> Offer | None:
+        """An offer of the model (of the default one for an empty name) that can take a request now, if there is one;
+        `needs` are capabilities that it must have."""
         name = model or self.default_model
         if name is None:
             return None
         now = self._clock.monotonic()
         offers = self._fleet.offers.get(name, ())
-        ready = [offer for offer in offers if offer.ready and offer.breaker.allows(now) and offer not in without]
+        ready = [
+            offer
+            for offer in offers
+            if offer.ready
+            and offer.breaker.allows(now)
+            and offer not in without
+            and needs.issubset(offer.status.capabilities)
+        ]
         return choose(ready, self._chance) if ready else None
 
-    async def choose(self, model: str, *, without: Collection[Offer] = ()) -> Offer:
+    async def choose(
+        self, model: str, *, without: Collection[Offer] = (), needs: frozenset[str] = frozenset()
+    ) -> Offer:
         """The same, but while there is none, wait a moment for one to come back; then `without` may be taken again.
 
         Raises `ModelNotFound` naming what there is, and `Unavailable` saying when to come again.
         """
-        offer = self.choose_now(model, without=without)
+        offer = self.choose_now(model, without=without, needs=needs)
         if offer is not None:
             return offer
         try:
@@ -76,10 +88,10 @@ class Balance:
                 while offer is None:
                     self._check_exists(model)
                     await self._fleet.changed()
-                    offer = self.choose_now(model)
+                    offer = self.choose_now(model, needs=needs)
         except TimeoutError:
             # A breaker that closes tells nobody, and a worker that failed this request once is better than none.
-            offer = self.choose_now(model)
+            offer = self.choose_now(model, needs=needs)
         if offer is None:
             raise self._unavailable(model)
         return offer

@@ -33,7 +33,8 @@ class GatewaySettings(WorkerSettings, frozen=True):
     """What a gateway can be told.
 
     `default_model` answers requests that name no model; empty means the one with the most slots. `retries` is how many
-    further workers a request may be given to before its first token. `worker_wait_s` is how long a request waits for a
+    further workers a request may be given to before its first token, `resumes` how many may go on with an answer that was
+    cut after it. `worker_wait_s` is how long a request waits for a
     worker to come back when none is there. `auth_grace_s` is how long credentials are told from the gateway's own copy
     without a word from auth.
     """
@@ -46,5 +47,6 @@ class GatewaySettings(WorkerSettings, frozen=True):
     default_model: str = ""
     request_timeout_s: float = 600.0
     retries: int = 2
+    resumes: int = 3
     worker_wait_s: float = 2.0
     auth_grace_s: float = 7 * 24 * 3600.0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -39,6 +40,13 @@ MAX_MODELS = 256
 READY = "ready"
 
 _status = msgspec.json.Decoder(WorkerStatus)
+
+
+class UnderWay(Protocol):
+    """A request that a worker has been given."""
+
+    def fallen_silent(self) -> None:
+        """The worker reports no more."""
 
 
 class Offer:
@@ -83,8 +91,8 @@ class Worker:
         self.draining = False
         self.lost_at = now
         self.reports = 0
-        self.attempts: set[asyncio.Timeout] = set()
-        """Requests under way that have not begun to answer, which can still be given to another worker."""
+        self.attempts: set[UnderWay] = set()
+        """Requests under way here."""
 
     @property
     def state(self) -> str:
@@ -229,12 +237,11 @@ class Fleet:
         raise TimeoutError
 
     def _silent(self, worker: Worker) -> None:
-        """A worker is silent, its link not yet known to be dead: what it has not begun goes to others, if there are any."""
+        """A worker is silent, its link not yet known to be dead: its requests go to others, if there are any."""
         self.lost(worker)
         if self.any_live:
-            now = asyncio.get_running_loop().time()
-            for attempt in worker.attempts:
-                attempt.reschedule(now)
+            for attempt in tuple(worker.attempts):
+                attempt.fallen_silent()
 
     def _report(self, worker: Worker, status: WorkerStatus) -> None:
         before = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})

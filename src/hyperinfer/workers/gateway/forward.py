@@ -1,30 +1,51 @@
-"""Giving a request to a worker, and to another one if the first fails before it has answered anything."""
+"""Giving a request to a worker, and to another one if the first fails: from the beginning, or from where it was cut."""
 
 from collections.abc import Sequence
 
-import msgspec
+from msgspec.structs import replace
 
-from hyperinfer.contracts.gateway import Head, Inferred, RateLimitInfo
-from hyperinfer.contracts.inference import ProcessRequest
-from hyperinfer.errors import DeadlineExceeded, HyperinferError, ModelNotFound, Overloaded
+from hyperinfer.contracts.gateway import Inferred, RateLimitInfo
+from hyperinfer.contracts.inference import Processed, ProcessRequest
+from hyperinfer.errors import (
+    BackendFailed,
+    DeadlineExceeded,
+    HyperinferError,
+    InternalError,
+    ModelNotFound,
+    Overloaded,
+    RemoteError,
+)
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
-from hyperinfer.workers.gateway.attempt import Attempt
+from hyperinfer.protocol.budget import RetryBudget
+from hyperinfer.workers.gateway.asked import Asked
+from hyperinfer.workers.gateway.attempt import LOST, Attempt
 from hyperinfer.workers.gateway.balance import Balance
 from hyperinfer.workers.gateway.fleet import Fleet, Offer
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.progress import Progress
+from hyperinfer.workers.gateway.relay import Relay
+
+CONTINUES = frozenset({"continues"})
+"""What a model must be able to do to go on with an answer."""
+CUT = (*LOST, BackendFailed, RemoteError, InternalError)
+"""Errors upon which an answer that has begun is gone on with elsewhere."""
 
 
 class Forwarder:
-    """Forwards requests: at most `retries` further attempts, none after the first chunk, all within the deadline."""
+    """Forwards requests, all within their deadline: before the first chunk with at most `retries` further attempts, after
+    it with at most `resumes`, and both within a budget that all requests share."""
 
-    def __init__(self, balance: Balance, fleet: Fleet, *, clock: Clock, meters: Meters, retries: int) -> None:
+    def __init__(
+        self, balance: Balance, fleet: Fleet, *, clock: Clock, meters: Meters, retries: int, resumes: int
+    ) -> None:
         self._balance = balance
         self._fleet = fleet
         self._clock = clock
         self._meters = meters
         self._retries = retries
+        self._resumes = resumes
+        self._budget = RetryBudget(clock.monotonic())
 
     @property
     def default_model(self) -> str | None:
@@ -32,35 +53,45 @@ class Forwarder:
         return self._balance.default_model
 
     async def forward(
-        self, request: ProcessRequest, call: Call, *, limits: RateLimitInfo | None, progress: Progress
+        self, request: ProcessRequest, asked: Asked, call: Call, *, limits: RateLimitInfo | None, progress: Progress
     ) -> Inferred:
         """Have a request answered by a worker that has `request.model`, or the default one if it is empty.
 
         Raises what the last worker answered, `ModelNotFound`, `Unavailable`.
         """
+        self._budget.earn(self._clock.monotonic())
         offer = await self._balance.choose(request.model)
         name = offer.status.name
-        request = msgspec.structs.replace(request, model=name, public_model=name)
+        request = replace(request, model=name, public_model=name)
+        relay = Relay(call, progress, limits, resumable=asked.is_resumable)
         failed: list[Offer] = []
+        resumed = 0
         while True:
-            head = Head(worker=offer.worker.hex, rate_limit_info=limits)
-            attempt = Attempt(offer, head, call, progress)
             progress.given(offer)
             try:
-                with self._balance.taking(offer):
-                    processed = await attempt.run(request, fleet=self._fleet, clock=self._clock)
+                processed = await self._attempt(offer, request, call, relay)
             except HyperinferError as error:
                 failed.append(offer)
-                if not attempt.started:
+                if not relay.started:
                     progress.refused()
-                if attempt.started or not _may_help(error) or len(failed) > self._retries:
-                    raise
-                self._meters.retries.labels(error.code).inc()
-                offer = await self._other(name, failed, error)
-                continue
-            progress.ended(processed)
-            self._observe(name, progress)
-            return Inferred(processed=processed, head=head)
+                    self._check_retry(error, len(failed))
+                    offer = await self._other(name, failed, error)
+                elif relay.said is not None and relay.said.finished:
+                    # The caller has had all of it; only the count is missing.
+                    return relay.inferred(offer, Processed(usage=progress.usage, finish_reason="", model=name))
+                else:
+                    resumed += 1
+                    request = self._rest(request, relay, error, resumed)
+                    offer = await self._resumer(name, failed, error)
+            else:
+                progress.ended(processed)
+                self._observe(name, progress)
+                return relay.inferred(offer, processed)
+
+    async def _attempt(self, offer: Offer, request: ProcessRequest, call: Call, relay: Relay) -> Processed:
+        attempt = Attempt(offer, call, relay.sink(offer), resumable=relay.said is not None)
+        with self._balance.taking(offer):
+            return await attempt.run(request, fleet=self._fleet, clock=self._clock)
 
     def _observe(self, model: str, progress: Progress) -> None:
         meters = self._meters.model(model)
@@ -70,6 +101,12 @@ class Forwarder:
         meters.prompt_tokens.inc(progress.usage.prompt_tokens)
         meters.completion_tokens.inc(progress.usage.completion_tokens)
 
+    def _check_retry(self, error: HyperinferError, attempts: int) -> None:
+        """Raise the error again if no other worker shall be asked."""
+        if attempts > self._retries or not _may_help(error) or not self._budget.spend(self._clock.monotonic()):
+            raise error
+        self._meters.retries.labels(error.code).inc()
+
     async def _other(self, model: str, failed: Sequence[Offer], error: HyperinferError) -> Offer:
         """An offer for another attempt. A full worker is not waited for: then its refusal stands."""
         other = self._balance.choose_now(model, without=failed)
@@ -78,6 +115,25 @@ class Forwarder:
         if isinstance(error, Overloaded):
             raise error
         return await self._balance.choose(model, without=failed)
+
+    def _rest(self, request: ProcessRequest, relay: Relay, error: HyperinferError, resumed: int) -> ProcessRequest:
+        """What asks for the rest of an answer that was cut. Raises the error again if it cannot be gone on with."""
+        continued = relay.said.continued if relay.said is not None else None
+        may = isinstance(error, CUT) and not isinstance(error, DeadlineExceeded) and resumed <= self._resumes
+        if continued is None or not may or not self._budget.spend(self._clock.monotonic()):
+            raise error
+        self._meters.resumes.labels(error.code).inc()
+        return replace(request, continues=continued)
+
+    async def _resumer(self, model: str, failed: Sequence[Offer], error: HyperinferError) -> Offer:
+        """An offer that can go on with an answer. Raises the error that cut it if there is none."""
+        other = self._balance.choose_now(model, without=failed, needs=CONTINUES)
+        if other is not None:
+            return other
+        try:
+            return await self._balance.choose(model, without=failed, needs=CONTINUES)
+        except HyperinferError as none:
+            raise error from none
 
 
 def _may_help(error: HyperinferError) -> bool:

@@ -52,6 +52,9 @@ class Meters:
         self.retries = Counter(
             "ai_platform_retries", "Requests given to a further worker, by why.", ("reason",), registry=registry
         )
+        self.resumes = Counter(
+            "ai_platform_resumes", "Answers gone on with by a further worker, by why.", ("reason",), registry=registry
+        )
         self.workers = Gauge("ai_platform_workers", "Inference workers by state.", ("state",), registry=registry)
         self.usage_waiting = Gauge(
             "ai_platform_usage_waiting", "Requests whose usage auth has not taken in yet.", registry=registry

@@ -6,8 +6,9 @@ from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.gateway.fleet import Offer
 
-CONTENT = b'"content":"'
-NO_CONTENT = b'"content":""'
+SAYS = (b'content":"', b'"text":"', b'"arguments":"')
+"""What chunks that add to an answer have in them: its text or its thoughts, a text of the older API, a tool's arguments."""
+NOTHING = (b'"content":""', b'"text":""')
 
 
 class Progress:
@@ -65,7 +66,7 @@ class Progress:
         """Chunks of the answer go to the caller."""
         if self.first_token_s is None:
             self.first_token_s = self.duration_s
-        self._chunks += sum(CONTENT in chunk and NO_CONTENT not in chunk for chunk in chunks)
+        self._chunks += sum(_says(chunk) for chunk in chunks)
 
     def ended(self, processed: Processed) -> None:
         """The answer is whole."""
@@ -82,3 +83,7 @@ class Progress:
         if generating_s <= 0:
             return Usage()
         return Usage(prompt_tokens=self._prompt_estimate, completion_tokens=int(generating_s * status.tokens_per_s))
+
+
+def _says(chunk: bytes) -> bool:
+    return any(mark in chunk for mark in SAYS) and not any(mark in chunk for mark in NOTHING)

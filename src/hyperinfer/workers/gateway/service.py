@@ -52,6 +52,9 @@ class _Completion(msgspec.Struct, frozen=True):
     choices: tuple[_Choice, ...]
 
 
+ID_PREFIXES = {"chat": "chatcmpl", "completion": "cmpl", "embedding": "embd"}
+"""How the ids of answers begin, as at OpenAI."""
+
 _completion = msgspec.json.Decoder(_Completion)
 _encoder = msgspec.json.Encoder()
 
@@ -67,6 +70,7 @@ class GatewayService:
         limiter: Limiter,
         accounting: Accounting,
         forwarder: Forwarder,
+        fair_secret: bytes,
         fleet: Fleet,
         journal: Journal,
         meters: Meters,
@@ -81,7 +85,7 @@ class GatewayService:
         self._journal = journal
         self._meters = meters
         self._clock = clock
-        self._fair_secret = secrets.token_bytes(32)
+        self._fair_secret = fair_secret
         self._models_since: dict[str, int] = {}
 
     async def authenticate(self, call: Call) -> Principal:
@@ -181,8 +185,8 @@ class GatewayService:
         # What is no model here may be anything, a prompt in the wrong field say: it is not written down.
         known = model if model in self._fleet.offers else ""
         async with self._accounting.counted(call, asked, model=known, kind=infer.kind) as counted:
-            wanted = self._request(model, infer, call.principal)
-            return await self._forwarder.forward(wanted, call, limits=counted.limits, progress=counted.progress)
+            wanted = self._request(model, infer, asked, call.principal)
+            return await self._forwarder.forward(wanted, asked, call, limits=counted.limits, progress=counted.progress)
 
     def _check_model(self, who: Principal, wanted: str) -> None:
         """Check the model that is asked for, or the one that answers where none is."""
@@ -190,15 +194,17 @@ class GatewayService:
         if model:
             check_model(who, model)
 
-    def _request(self, model: str, infer: Infer, who: Principal) -> ProcessRequest:
+    def _request(self, model: str, infer: Infer, asked: Asked, who: Principal) -> ProcessRequest:
         fair = blake2b(who.user_id.encode(), digest_size=8, key=self._fair_secret)
         return ProcessRequest(
             model=model,
             kind=infer.kind,
             body=infer.body,
-            completion_id=f"chatcmpl-{secrets.token_hex(12)}",
+            completion_id=f"{ID_PREFIXES[infer.kind]}-{secrets.token_hex(12)}",
             created=int(self._clock.now().timestamp()),
             fair_key=fair.hexdigest(),
+            priority="batch" if asked.service_tier == "flex" else "interactive",
+            cache=infer.cache,
         )
 
     @contextmanager

@@ -76,7 +76,10 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             ),
             limiter=limiter,
             accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock),
-            forwarder=Forwarder(balance, fleet, clock=clock, meters=meters, retries=settings.retries),
+            fair_secret=context.swarm.topic("users"),
+            forwarder=Forwarder(
+                balance, fleet, clock=clock, meters=meters, retries=settings.retries, resumes=settings.resumes
+            ),
             fleet=fleet,
             journal=journal,
             meters=meters,

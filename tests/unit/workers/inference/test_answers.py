@@ -50,7 +50,7 @@ class Kept:
     def chunks(self) -> list[Any]:
         """What comes after the first, which says how it began."""
         began, *chunks = [chunk for batch in self.batches for chunk in batch]
-        assert began == {"queuedS": 0.0, "cached": False}
+        assert began == {"queuedS": 0.0, "cache": ""}
         return chunks
 
 
@@ -130,9 +130,9 @@ async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch
 async def test_what_is_known_when_it_begins_is_said_first() -> None:
     kept = Kept()
     answer = StreamedAnswer(STAMP, kept, with_usage=False)
-    answer.began = Began(queued_s=1.5, cached=True)
+    answer.began = Began(queued_s=1.5, cache="hit")
     await answer.take([piece(content="a")])
-    assert kept.batches[0][0] == {"queuedS": 1.5, "cached": True}
+    assert kept.batches[0][0] == {"queuedS": 1.5, "cache": "hit"}
 
 
 async def test_of_an_answer_that_is_gone_on_with_only_the_rest_is_sent() -> None:
