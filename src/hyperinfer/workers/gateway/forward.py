@@ -119,7 +119,7 @@ class Forwarder:
     def _rest(self, request: ProcessRequest, relay: Relay, error: HyperinferError, resumed: int) -> ProcessRequest:
         """What asks for the rest of an answer that was cut. Raises the error again if it cannot be gone on with."""
         continued = relay.said.continued if relay.said is not None else None
-        may = isinstance(error, CUT) and not isinstance(error, DeadlineExceeded) and resumed <= self._resumes
+        may = isinstance(error, CUT) and resumed <= self._resumes
         if continued is None or not may or not self._budget.spend(self._clock.monotonic()):
             raise error
         self._meters.resumes.labels(error.code).inc()
