@@ -25,6 +25,9 @@ HEADERS_OF_API: RawHeaders = [
 ]
 """What answers hold there is of one person: nothing between us keeps it, no page frames it."""
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})
+DISCARDED = 4
+"""A body of up to so many times the bound is let come and thrown away: a client whose connection is cut while it sends sees
+a broken connection instead of the refusal, and sends it all again."""
 
 
 class Guard:
@@ -54,6 +57,9 @@ class Guard:
             head = read_head(scope)
             scope[HEAD] = head
             answer.request_id = head.request_id.encode()
+            answer.lets_body_come = (
+                head.content_length is not None and head.content_length <= DISCARDED * self._max_body_bytes
+            )
             self._check(scope["method"], head)
             check_url(scope["path"], scope["query_string"])
             await self._app(scope, receive, answer.send)
@@ -93,15 +99,18 @@ class Guard:
 
 
 class _Answer:
-    """The answer to one request: stamps the request id on it, and knows whether it has begun."""
+    """The answer to one request: stamps the request id on it, and knows whether it has begun.
 
-    __slots__ = ("_headers", "_send", "_started", "request_id")
+    `lets_body_come` says that what is left of the body has an end that is near."""
+
+    __slots__ = ("_headers", "_send", "_started", "lets_body_come", "request_id")
 
     def __init__(self, send: Send, headers: RawHeaders) -> None:
         self._headers = headers
         self._send = send
         self._started = False
         self.request_id = b""
+        self.lets_body_come = False
 
     async def send(self, message: Message) -> None:
         """Pass a message on."""
@@ -122,7 +131,7 @@ class _Answer:
         body = body_of(error)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
         status = status_of(error)
-        if status in (408, 413):  # what is left of the body is not worth reading
+        if status == 408 or (status == 413 and not self.lets_body_come):  # the rest of the body is not worth reading
             headers.append((b"connection", b"close"))
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})

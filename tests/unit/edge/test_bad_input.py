@@ -72,6 +72,20 @@ async def test_a_body_too_large_is_refused_by_its_length_without_reading_it(clie
         await refused(reply, 413, "97 KiB")
 
 
+async def test_a_body_not_much_too_large_is_let_come_so_that_its_sender_reads_the_refusal(client: Client) -> None:
+    async with client.post(CHAT, data=b"x" * 400_000, headers=KEY) as reply:
+        await refused(reply, 413, "97 KiB")
+        assert "connection" not in reply.headers
+    assert client._base_url is not None
+    reader, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
+    writer.write(b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400001\r\n\r\n" % CHAT.encode())
+    async with asyncio.timeout(5):
+        head = await reader.read()
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head
+
+
 async def test_a_body_too_large_is_refused_also_without_a_length(client: Client) -> None:
     sent = 0
 
