@@ -60,7 +60,7 @@ class Echo:
         """Vectors of length 1, made of the texts' hashes. Raises as `chat` does."""
         texts = [str(text) for text in texts_of(job.request.input, "input")]
         tokens = [len(text.split()) for text in texts]
-        self._check_context(max(tokens))
+        self._check_context(max(tokens), "input")
         await self._begin()
         size = job.request.dimensions or self._settings.dimensions
         return Embedded(tuple(_vector(text, size) for text in texts), sum(tokens))
@@ -86,7 +86,7 @@ class Echo:
         emit: Emit,
     ) -> End:
         settings = self._settings
-        self._check_context(prompt_tokens)
+        self._check_context(prompt_tokens, "messages" if isinstance(job.request, ChatRequest) else "prompt")
         await self._begin()
         planned = self._plan(job, decide)
         broken = settings.fault in ("in_mid_stream", "stall")
@@ -128,12 +128,12 @@ class Echo:
             if start:
                 await asyncio.sleep(0)  # a long answer leaves room for others
 
-    def _check_context(self, prompt_tokens: int) -> None:
+    def _check_context(self, prompt_tokens: int, param: str) -> None:
         most = self._settings.context_tokens
         if prompt_tokens > most:
             raise ContextExceeded(
-                f"The messages have {prompt_tokens} tokens; this model takes {most}.",
-                param="messages",
+                f"{param} has {prompt_tokens} tokens; this model takes {most}.",
+                param=param,
                 prompt_tokens=prompt_tokens,
                 context_tokens=most,
             )

@@ -53,7 +53,9 @@ def of_chat(asked: ChatRequest, settings: EchoSettings, so_far: str) -> Plan:
     else:
         text = _encode({"said": _last_said(asked)}).decode()
     numbered = settings.tokens if wanted is None else 0
-    return _text(text, asked, settings, so_far, numbered=numbered, top=(asked.top_logprobs or 0) if asked.logprobs else None)
+    return _text(
+        text, asked, settings, so_far, numbered=numbered, top=(asked.top_logprobs or 0) if asked.logprobs else None
+    )
 
 
 def of_text(asked: CompletionRequest, settings: EchoSettings, so_far: str) -> Plan:
