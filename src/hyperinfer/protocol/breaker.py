@@ -35,9 +35,12 @@ class Breaker:
             self._probing_until = 0.0
 
     def failed(self, now: float) -> None:
-        """A request failed for a reason that lies with the other side."""
+        """A request failed for a reason that lies with the other side. Of many that were under way when it opened, those
+        that fail after it tell nothing new."""
         self._failures += 1
         if self._opened_until is not None:
+            if now < self._opened_until or not self._probing_until:
+                return
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         if self._opened_until is not None or self._failures >= FAILURES:
             self._opened_until = now + self._pause_s

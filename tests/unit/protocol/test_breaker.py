@@ -51,3 +51,14 @@ def test_a_probe_that_tells_nothing_is_given_back_or_lost_in_time() -> None:
     breaker.began(1.0)
     assert not breaker.allows(1.0 + LONGEST_PAUSE_S - 0.1)
     assert breaker.allows(1.0 + LONGEST_PAUSE_S)
+
+
+def test_of_many_that_fail_together_only_the_first_ones_count() -> None:
+    breaker = opened()
+    for _ in range(50):
+        breaker.failed(0.1)
+    assert breaker.opens_in_s(0.0) == 1.0
+    breaker.began(1.0)
+    for _ in range(50):
+        breaker.failed(1.1)
+    assert breaker.opens_in_s(1.1) == 2.0

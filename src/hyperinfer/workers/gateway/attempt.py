@@ -7,7 +7,6 @@ from hyperinfer.contracts.inference import PROCESS_REQUEST, Processed, ProcessRe
 from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import (
     BackendFailed,
-    DeadlineExceeded,
     Draining,
     InternalError,
     PeerLost,
@@ -19,8 +18,9 @@ from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.gateway.fleet import Fleet, Offer
 
 LOST = (PeerLost, PeerUnreachable)
-FAULTS = (*LOST, BackendFailed, InternalError, RemoteError, DeadlineExceeded)
-"""Errors that lie with the worker, and so open its breaker."""
+"""Errors after which a worker gets nothing more until it reports again."""
+FAULTS = (BackendFailed, InternalError, RemoteError)
+"""Errors that lie with the model at this worker, and so open its breaker."""
 SILENCE_S = 30.0
 """How long a worker that reports no more may still go on with an answer that nobody else can."""
 
@@ -41,10 +41,12 @@ class Attempt:
         breaker = self._offer.breaker
         try:
             processed = await self._ask(request, timeout_s=self._call.deadline - clock.monotonic())
-        except FAULTS as error:
+        except FAULTS:
             breaker.failed(clock.monotonic())
-            if isinstance(error, LOST):
-                fleet.lost(self._offer.worker)
+            raise
+        except LOST:
+            fleet.lost(self._offer.worker)
+            breaker.released()
             raise
         except Draining:
             self._offer.worker.draining = True  # until it reports again
