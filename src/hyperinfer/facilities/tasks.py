@@ -1,9 +1,11 @@
-"""Background tasks that live exactly as long as a block, and whose failure ends it."""
+"""Background tasks that live exactly as long as a block, and whose failure ends it; and work that cancelling does not stop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -35,3 +37,30 @@ def unwrapped() -> Iterator[None]:
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from group.exceptions[0].__cause__
         raise
+
+
+class Endings:
+    """Work that has to come to its end even if whoever waits for it is cancelled.
+
+    Each piece bounds how long it takes, and says itself what went wrong: there may be nobody left to be told.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def begin(self, work: Coroutine[Any, Any, T], *, name: str) -> "asyncio.Future[T]":
+        """Begin a piece of work. To cancel who awaits it leaves it running."""
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return asyncio.shield(task)
+
+    async def wait(self) -> None:
+        """Wait until all that has begun is at its end, however it ends."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # asyncio takes an error that nobody has looked at for one of its own

@@ -1,7 +1,11 @@
-"""Transactions on a database: short ones that read, and ones that write, first come first served."""
+"""Transactions on a database: short ones that read, and ones that write, first come first served.
+
+Whoever is cancelled in the middle of one goes at once. The transaction is taken back, or committed if that had begun, behind
+him: its end is a task of its own, which takes a bounded time, and for which the engine waits before it closes.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -10,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from hyperinfer.errors import Unavailable
-from hyperinfer.facilities.store.engine import is_sqlite, reading, writing
+from hyperinfer.facilities.store.engine import endings_of, is_sqlite, reading, writing
 from hyperinfer.facilities.store.failures import LATER_S, SOON_S, failed, is_overtaken, reason_of
 
 log = structlog.get_logger(__name__)
@@ -19,8 +23,14 @@ WRITE_WAIT_S = 5.0
 """How long a transaction that writes waits for its turn, on SQLite."""
 TRANSACTION_S = 30.0
 """How long a transaction may take from its first statement to its end; it is taken back then."""
+CLOSE_S = 5.0
+"""How long taking back may take; the connection is given up then."""
 REPLICA_PAUSE_S = 30.0
 """How long a replica that failed is left alone."""
+
+
+def _nothing() -> None:
+    """Nothing comes after."""
 
 
 class Database:
@@ -42,7 +52,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session on one consistent view."""
-        async with _usable(), self._readers() as session:
+        async with _usable(), self._transaction(self._readers(), _closed) as session:
             yield session
 
     @asynccontextmanager
@@ -65,38 +75,80 @@ class Database:
         was read may be another by the time it is written. What a change depends on must therefore be locked as it is read
         (`with_for_update`), or be one row that all such changes lock first, and what must be unique needs a constraint.
         """
-        async with self._own_turn(), _usable(), self._writers.begin() as session:
+        await self._own_turn()
+        async with _usable(), self._transaction(self._writers(), _committed, after=self._turn_over) as session:
             yield session
+
+    @asynccontextmanager
+    async def _transaction(
+        self,
+        session: AsyncSession,
+        last: Callable[[AsyncSession], Awaitable[None]],
+        *,
+        after: Callable[[], None] = _nothing,
+    ) -> AsyncIterator[AsyncSession]:
+        """A session, and its end: `last` if the block leaves no error, otherwise it is closed; `after` it is gone."""
+        endings = endings_of(session.get_bind())
+
+        async def end(how: Callable[[AsyncSession], Awaitable[None]]) -> None:
+            try:
+                await how(session)
+            finally:
+                after()
+
+        try:
+            yield session
+        except Exception:
+            await endings.begin(end(_closed), name="transaction taken back")
+            raise
+        except BaseException:  # he is cancelled
+            endings.begin(end(_closed), name="transaction taken back")
+            raise
+        else:
+            await endings.begin(end(last), name="end of a transaction")
 
     async def _from_replica(self, stack: AsyncExitStack) -> AsyncSession | None:
         now = asyncio.get_running_loop().time()
         if self._replicas is None or now < self._replica_from:
             return None
-        session = self._replicas()
+        await stack.enter_async_context(_usable())
+        session = await stack.enter_async_context(self._transaction(self._replicas(), _closed))
         try:
             await session.connection()
         except (DBAPIError, NoConnection) as error:
-            await session.close()
             self._replica_from = now + REPLICA_PAUSE_S
             log.warning("replica_away", reason=reason_of(error), pause_s=REPLICA_PAUSE_S)
             return None
-        await stack.enter_async_context(_usable())
-        return await stack.enter_async_context(session)
+        return session
 
-    @asynccontextmanager
-    async def _own_turn(self) -> AsyncIterator[None]:
+    async def _own_turn(self) -> None:
         if self._turn is None:
-            yield
             return
         try:
             async with asyncio.timeout(WRITE_WAIT_S):
                 await self._turn.acquire()
         except TimeoutError as error:
             raise Unavailable("Too much is being written at once; try again shortly.", retry_after_s=SOON_S) from error
-        try:
-            yield
-        finally:
+
+    def _turn_over(self) -> None:
+        if self._turn is not None:
             self._turn.release()
+
+
+async def _committed(session: AsyncSession) -> None:
+    try:
+        async with _usable():
+            await session.commit()
+    finally:
+        await _closed(session)
+
+
+async def _closed(session: AsyncSession) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await session.close()
+    except (DBAPIError, TimeoutError) as error:
+        log.warning("connection_given_up", reason=reason_of(error))
 
 
 @asynccontextmanager

@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from hyperinfer.errors import ConfigError
 from hyperinfer.facilities.store import postgres, sqlite
+from hyperinfer.facilities.tasks import Endings
 
 DRIVERS = {"sqlite": sqlite.DRIVER, "postgresql": postgres.DRIVER, "postgres": postgres.DRIVER}
+ENDINGS = "hyperinfer_endings"
+"""Execution option of an engine: the ends of its transactions."""
 EXAMPLES = "sqlite:////var/lib/auth.sqlite or postgresql://user:password@host/database"
 
 
@@ -62,10 +65,20 @@ def file_of(url: URL) -> Path | None:
 async def opened(url: URL) -> AsyncIterator[AsyncEngine]:
     """An engine for the length of the block. Raises `StartError` where the file of a SQLite database cannot be made."""
     engine = sqlite.sqlite_engine(url) if file_of(url) else postgres.postgres_engine(url)
+    endings = Endings()
     try:
-        yield engine
+        yield engine.execution_options(**{ENDINGS: endings})
     finally:
-        await engine.dispose()
+        try:
+            await endings.wait()
+        finally:
+            await engine.dispose()
+
+
+def endings_of(bind: Engine | Connection) -> Endings:
+    """Where the transactions of an opened engine come to their end; it waits for them before it closes."""
+    endings: Endings = bind.get_execution_options()[ENDINGS]
+    return endings
 
 
 def is_sqlite(engine: AsyncEngine) -> bool:
