@@ -13,13 +13,15 @@ from hyperinfer.kernel.settings import WorkerSettings
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Folders and files of one worker, absolute. `data` and `swarm` are the owner's alone (0700)."""
+    """Folders and files of one worker, absolute. `data` and `swarm` are the owner's alone (0700); `models` is shared by
+    all workers of a home."""
 
     name: str
     data: Path
     logs: Path
     status: Path
     swarm: Path
+    models: Path
 
     @property
     def identity(self) -> Path:
@@ -32,6 +34,11 @@ def folder_name(wtype: str, rack: str | None) -> str:
     return f"{wtype}-{rack}" if rack else wtype
 
 
+def models_folder(home: Path) -> Path:
+    """Where the models' files of this machine are, for whoever fetches them and whoever runs them."""
+    return home / "models"
+
+
 def paths_of(wtype: str, settings: WorkerSettings, *, home: Path, rack: str | None = None) -> Paths:
     """A worker's folders under a home folder; nothing is made yet."""
     name = folder_name(wtype, rack)
@@ -42,6 +49,7 @@ def paths_of(wtype: str, settings: WorkerSettings, *, home: Path, rack: str | No
         logs=home / settings.log.dir,
         status=home / settings.status_dir / f"{name}.json",
         swarm=home / settings.swarm.dir if settings.swarm.dir else data / "swarm",
+        models=models_folder(home),
     )
 
 
