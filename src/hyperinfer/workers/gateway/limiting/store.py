@@ -6,9 +6,6 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -22,9 +19,9 @@ from redis.exceptions import (
 )
 
 from hyperinfer.contracts.limits import Subject
-from hyperinfer.errors import StartError, Unavailable
+from hyperinfer.errors import Unavailable
+from hyperinfer.facilities.redis import Calls, connect
 from hyperinfer.protocol.limits import Log, Reading, Rules, rules_of
-from hyperinfer.workers.gateway.limiting.calls import Calls
 from hyperinfer.workers.gateway.limiting.scripts import read, scripts, sha_of
 
 MAX_CONNECTIONS = 4
@@ -77,18 +74,9 @@ class RedisStore:
         self._timeout_s = timeout_s
         self._scripts = scripts(clock or read("clock"))
         self._shas = {name: sha_of(script) for name, script in self._scripts.items()}
-        try:
-            self._pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=timeout_s,
-                socket_timeout=None,  # every step has its deadline here
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-            )
-        except ValueError as error:
-            raise StartError("limits.redis_url is no address of a Redis: redis://:PASSWORD@HOST:PORT/0.") from error
-        self._redis = Redis(connection_pool=self._pool)
+        self._redis, self._pool = connect(
+            url, setting="limits.redis_url", max_connections=MAX_CONNECTIONS, timeout_s=timeout_s
+        )
         self._calls = Calls(self._redis, timeout_s=timeout_s)
 
     def name(self, subject: str) -> str:
