@@ -44,7 +44,8 @@ DIMENSIONS = "dimensions"
 @dataclass(frozen=True, slots=True)
 class BackendModel:
     """A model of a backend now; `reason` tells the operator in a sentence why it is not ready. `context_tokens` is one
-    slot's, 0 where it is not known, as are `memory_bytes`."""
+    slot's, 0 where it is not known, as are `memory_bytes`. `revision` tells these weights from others of the same name, by
+    a digest say; kept answers are given again after a restart, and by other workers, only where it is known."""
 
     name: str
     state: State
@@ -53,6 +54,7 @@ class BackendModel:
     capabilities: tuple[str, ...] = (CHAT,)
     reason: str = ""
     memory_bytes: int = 0
+    revision: str = ""
 
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
