@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from hyperinfer.contracts.inference import Continued
 
-MAX_CHARS = 512 * 1024
+MAX_BYTES = 512 * 1024
 """Longest text that is kept; an answer beyond it is not gone on with."""
 MAX_UNREAD = 256
 """Chunks kept unread; most answers are over before anybody has to read them."""
@@ -37,12 +37,11 @@ _chunk = msgspec.json.Decoder(_Chunk)
 class Said:
     """The text of a single answer so far. Chunks are read late: only if somebody asks, or too many have come together."""
 
-    __slots__ = ("_chars", "_finished", "_lost", "_texts", "_tokens", "_unread")
+    __slots__ = ("_finished", "_lost", "_text", "_tokens", "_unread")
 
     def __init__(self) -> None:
         self._unread: list[bytes] = []
-        self._texts: list[str] = []
-        self._chars = 0
+        self._text = bytearray()
         self._tokens = 0
         self._finished = False
         self._lost = False
@@ -68,7 +67,7 @@ class Said:
         self._read()
         if self._lost or self._finished:
             return None
-        return Continued(text="".join(self._texts), tokens=self._tokens)
+        return Continued(text=self._text.decode(), tokens=self._tokens)
 
     def _read(self) -> None:
         for chunk in self._unread:
@@ -80,16 +79,15 @@ class Said:
             for choice in choices:
                 self._take(choice)
         self._unread = []
-        if self._chars > MAX_CHARS:
+        if len(self._text) > MAX_BYTES:
             self._lost = True
         if self._lost:
-            self._texts = []
+            self._text = bytearray()
 
     def _take(self, choice: _Choice) -> None:
         text = choice.delta.content or choice.text
         if text:
-            self._texts.append(text)
-            self._chars += len(text)
+            self._text += text.encode(errors="replace")
             self._tokens += 1
         if choice.delta.reasoning_content or bytes(choice.delta.tool_calls) != b"null":
             self._lost = True

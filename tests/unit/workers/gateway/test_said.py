@@ -51,7 +51,7 @@ def test_what_is_more_than_text_cannot_be_gone_on_with(delta: dict[str, Any]) ->
 
 
 def test_what_is_too_long_or_no_chunk_cannot_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CHARS", 5)
+    monkeypatch.setattr(module, "MAX_BYTES", 5)
     long, odd = Said(), Said()
     long.take([chunk(content="123456")])
     odd.take([b"nonsense"])
