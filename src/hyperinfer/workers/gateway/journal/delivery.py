@@ -33,7 +33,6 @@ class Delivery:
         self._clock = clock
         self._most = MAX_BATCH
         self._is_away = False
-        self._batch: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         """Deliver until cancelled; while auth is away, try again now and then."""
@@ -41,7 +40,7 @@ class Delivery:
         while True:
             await self._backlog.something()
             try:
-                more = await self._next()
+                more = await self._deliver()
             except (HyperinferError, OSError) as error:
                 self._say_away(error)
                 await self._clock.sleep(pause_s)
@@ -58,22 +57,10 @@ class Delivery:
         """Deliver what is there, if that is quickly done; what is left waits for the next start."""
         try:
             async with asyncio.timeout(FINISH_S):
-                if self._batch is not None and not self._batch.done():
-                    await asyncio.wait([self._batch])
                 while self._backlog.waiting:
-                    await self._next()
+                    await self._deliver()
         except (HyperinferError, OSError, TimeoutError):
             log.info("usage_waits", records=self._backlog.waiting, until="the next start")
-        finally:
-            if self._batch is not None and not self._batch.done():
-                self._batch.cancel()
-                await asyncio.wait([self._batch])
-
-    async def _next(self) -> bool:
-        """Deliver one batch. Whoever waits for it may be cancelled, and it goes on: auth is not left with half of it."""
-        self._batch = asyncio.create_task(self._deliver(), name="journal: batch")
-        self._batch.add_done_callback(_looked_at)
-        return await asyncio.shield(self._batch)
 
     async def _deliver(self) -> bool:
         """Deliver one batch; says whether there was more than one. Raises `HyperinferError`, `OSError`."""
@@ -113,9 +100,3 @@ class Delivery:
         if not self._is_away:
             log.warning("usage_not_delivered", reason=reason, consequence="it waits in the journal")
         self._is_away = True
-
-
-def _looked_at(batch: asyncio.Task[bool]) -> None:
-    """Take note of an error for which nobody waits any more."""
-    if not batch.cancelled():
-        batch.exception()

@@ -1,5 +1,7 @@
 """How records reach auth: each once, in bounded batches, whatever auth does."""
 
+import asyncio
+
 import pytest
 
 from hyperinfer.contracts.usage import MAX_BATCH, UsageRecord
@@ -95,6 +97,23 @@ async def test_a_stop_delivers_what_is_there_and_waits_for_nobody(desk: Desk) ->
     async with desk.opened() as journal:
         begin(journal).settle("success")
     assert (await desk.left()).waiting == 1
+
+
+async def test_a_stop_in_the_middle_of_a_batch_sends_it_again(desk: Desk) -> None:
+    asked, answer = asyncio.Event(), desk.auth.answers["recordUsage"]
+
+    async def stands_still_once(request, meta, sink):  # type: ignore[no-untyped-def]
+        if not asked.is_set():
+            asked.set()
+            await asyncio.Event().wait()
+        return await answer(request, meta, sink)
+
+    desk.auth.answers["recordUsage"] = stands_still_once
+    async with desk.opened() as journal:
+        settled = begin(journal).settle("success")
+        await desk.turn(0.01, asked.is_set)
+    assert set(desk.auth.taken) == {settled.id}
+    assert not journal.waiting
 
 
 async def test_delivered_segments_are_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
