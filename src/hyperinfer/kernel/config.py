@@ -28,6 +28,7 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "GATEWAY_SERVICE_PORT": (("gateway", "http.port"),),
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
+    "OLLAMA_URL": (("inference", "ollama.url"),),
     "REDIS_URL": (("gateway", "limits.redis_url"),),
     "METRICS_ENABLED": ((COMMON, "observe.enabled"),),
     "DATABASE_READ_URL": (("auth", "database_read_url"),),

@@ -13,8 +13,9 @@ from hyperinfer.kernel.config import load
 from hyperinfer.kernel.own_swarm import prepare
 from hyperinfer.kernel.worker import WorkerType
 
-QUIET: dict[str, Any] = {"observe.port": 0, "drain_s": 5.0}
-"""Settings of every worker under test, by dotted path: any free port, and a stop that does not wait long."""
+QUIET: dict[str, Any] = {"observe.port": 0, "drain_s": 5.0, "ollama.enabled": False}
+"""Settings of every worker under test, by dotted path: any free port, a stop that does not wait long, and nothing that
+happens to run on this machine."""
 
 
 def part(worker: WorkerType[Any], *, home: Path, rack: str | None = None, **settings: Any) -> Part:

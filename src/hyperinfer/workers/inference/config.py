@@ -7,6 +7,7 @@ from msgspec import Meta
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.workers.inference.backends.echo.settings import EchoSettings
 from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
+from hyperinfer.workers.inference.backends.ollama.settings import OllamaSettings
 
 
 class InferenceSettings(WorkerSettings, frozen=True):
@@ -18,6 +19,7 @@ class InferenceSettings(WorkerSettings, frozen=True):
     """
 
     llamacpp: LlamaCppSettings = LlamaCppSettings()
+    ollama: OllamaSettings = OllamaSettings()
     echo: EchoSettings = EchoSettings()
     queue: Annotated[int, Meta(ge=0, le=4096)] = 64
     queue_wait_s: Annotated[float, Meta(gt=0)] = 120.0

@@ -7,6 +7,7 @@ from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.inference.backends.echo.backend import Echo
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
+from hyperinfer.workers.inference.backends.ollama.backend import open_ollama
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.methods import InferenceMethods
@@ -30,6 +31,12 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
                         changed=service.refresh,
                         restarted=meters.restarts.labels(LlamaCpp.name).inc,
                     )
+                )
+            )
+        if settings.ollama.enabled:
+            service.add(
+                await backends.enter_async_context(
+                    open_ollama(settings.ollama, clock=context.clock, changed=service.refresh)
                 )
             )
         if settings.echo.enabled:
