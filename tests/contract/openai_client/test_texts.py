@@ -34,6 +34,12 @@ async def test_the_prompt_is_repeated(client: openai.AsyncOpenAI) -> None:
     assert "".join([chunk.choices[0].text async for chunk in stream if chunk.choices]) == "againagain"
 
 
+@pytest.mark.parametrize("prompt", ["", [""], ["one"], ["one two"]])
+async def test_a_list_of_one_is_as_good_as_a_text(client: openai.AsyncOpenAI, prompt: str | list[str]) -> None:
+    [choice] = (await client.completions.create(model="echo", prompt=prompt)).choices
+    assert choice.text == (prompt if isinstance(prompt, str) else prompt[0])
+
+
 async def test_several_prompts_with_several_answers(client: openai.AsyncOpenAI) -> None:
     answer = await client.completions.create(model="echo", prompt=["a b", "c"], n=2)
     assert [choice.index for choice in answer.choices] == [0, 1, 2, 3]

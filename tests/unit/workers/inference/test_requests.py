@@ -310,6 +310,10 @@ def test_several_prompts_are_gone_on_with_one_by_one() -> None:
     jobs = requests.split(of_kind("completion", prompt=[[1], [2, 3]], n=2), "m", (COMPLETION, CHOICES))
     assert [json.loads(job.body)["prompt"] for job in jobs] == [[1], [2, 3]]
     assert [index for index, _ in indexes(jobs)] == [0, 2]
+    for prompt, single in ((["a"], "a"), ([[1, 2]], (1, 2)), ([1, 2], (1, 2))):
+        [job] = requests.split(of_kind("completion", prompt=prompt), "m", (COMPLETION,))
+        assert isinstance(job.request, CompletionRequest)
+        assert job.request.prompt == single
 
 
 def test_a_request_that_needs_no_change_goes_as_it_came() -> None:

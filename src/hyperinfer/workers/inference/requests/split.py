@@ -18,8 +18,9 @@ def split(request: Request, model: str, capabilities: tuple[str, ...]) -> tuple[
     assert not isinstance(asked, EmbeddingRequest)
     whole = cast(Generating, Job(model, asked, request.body))
     own = 1 if CHOICES in capabilities else asked.n or 1
-    texts = texts_of(asked.prompt, "prompt") if isinstance(asked, CompletionRequest) else (None,)
-    if own == len(texts) == 1:
+    prompt = asked.prompt if isinstance(asked, CompletionRequest) else None
+    texts = (None,) if prompt is None else texts_of(prompt, "prompt")
+    if own == len(texts) == 1 and prompt == texts[0]:  # a list with a single text is taken apart, too
         return (whole,)
     return tuple(whole.changed(**_changes(asked, text, number, answers=own)) for text in texts for number in range(own))
 
