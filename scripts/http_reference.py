@@ -36,6 +36,8 @@ browser, without a network. This page is the overview.
 * **Lists** are `{"object": "list", "data": […], "next": …}`; `next` is the `cursor` of the page after it, or null.
 * **Spreadsheets**: where it says CSV, ask with `?format=csv` or `Accept: text/csv`. Cells are safe to open in a spreadsheet. Single requests and the
   audit log come as a download of up to 100,000 rows, whose last line says how to have the rest.
+* **Answers of a model** say who gave them in `x-hyperinfer-worker` and `x-hyperinfer-model`, how long that took to begin in `server-timing`, how
+  many workers were asked in `x-hyperinfer-attempts` if it were several, and `x-hyperinfer-cache: hit` or `miss` where the cache was asked.
 * **Limits**: answers of a model carry `x-ratelimit-limit-*`, `-remaining-*` and `-reset-*` for `requests` and `tokens`; a refusal (429) also
   `retry-after` in seconds, and `retry-after-ms`: coming back then is admitted if nobody else came before.
 """

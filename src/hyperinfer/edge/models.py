@@ -17,13 +17,11 @@ from hyperinfer.contracts.openai import (
     TextCompletion,
 )
 from hyperinfer.edge.openai import CHAT, COMPLETIONS, EMBEDDINGS
-from hyperinfer.edge.operations import JSON, Asked, Body, Group, Operation
+from hyperinfer.edge.operations import EVENTS, JSON, Asked, Body, Group, Operation
 from hyperinfer.edge.request import CACHE
 from hyperinfer.edge.responses import json_response
 from hyperinfer.edge.shapes import Shape, shape_of
 from hyperinfer.errors import ModelNotFound
-
-EVENTS = "text/event-stream"
 
 
 class Model(Body, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The API's description in OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1), made of the routes and their structs."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import cleandoc
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from hyperinfer.contracts.people import SESSION
 from hyperinfer.edge.cookies import HEADER, NAME
 from hyperinfer.edge.errors import SHOWN, ErrorEnvelope, example_of
-from hyperinfer.edge.operations import JSON, Group, Operation, names_in
+from hyperinfer.edge.operations import EVENTS, JSON, Group, Operation, names_in
 from hyperinfer.edge.shapes import Shape
 from hyperinfer.errors import (
     BadRequest,
@@ -53,6 +53,23 @@ ERRORS: dict[type[HyperinferError], str] = {
     Unavailable: "Something that is needed is away; try again.",
     DeadlineExceeded: "It took too long.",
 }
+ANSWER_HEADERS = {
+    "x-hyperinfer-worker": "Who answered: the beginning of a worker's public key.",
+    "x-hyperinfer-model": "Which model answered, where an alias was asked for or none named.",
+    "x-hyperinfer-attempts": "How many workers were asked, if more than one.",
+    "x-hyperinfer-cache": "`hit` or `miss`, where the response cache was asked.",
+    "server-timing": "Milliseconds until a slot was free (`queue`) and until the first token was here (`first-token`).",
+}
+TEXT: Json = {"type": "string"}
+FORMS: Mapping[str, Json] = {
+    EVENTS: {
+        "type": "object",
+        "description": "Each event is OpenAI's chunk in JSON, or an error in its shape; after the last comes `[DONE]`.",
+        "properties": {"data": TEXT},
+        "required": ["data"],
+    }
+}
+"""What is in an answer that is neither JSON nor plain text."""
 LIMIT_HEADERS = [
     f"x-ratelimit-{name}-{what}" for what in ("requests", "tokens") for name in ("limit", "remaining", "reset")
 ]
@@ -217,19 +234,19 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
     json = [schemas.of(kind) for kind in operation.replies]
     schema = json[0] if len(json) == 1 else {"anyOf": json}
     answer["content"] = {
-        media: {"schema": schema} if media == JSON else {"schema": {"type": "string"}} for media in operation.media
+        media: {"schema": schema if media == JSON else FORMS.get(media, TEXT)} for media in operation.media
     }
     if operation.access.scope == "inference" and operation.verb == "POST":
-        answer["headers"] |= {name: _header(name) for name in LIMIT_HEADERS}
+        answer["headers"] |= {name: _header(name) for name in (*ANSWER_HEADERS, *LIMIT_HEADERS)}
     return answer
 
 
 def _refusal(kind: type[HyperinferError], words: str) -> Json:
     headers = ["x-request-id"]
     if kind is RateLimited:
-        headers += ["retry-after", *LIMIT_HEADERS]
+        headers += ["retry-after", "retry-after-ms", *LIMIT_HEADERS]
     elif kind is Unavailable:
-        headers.append("retry-after")
+        headers += ["retry-after", "retry-after-ms"]
     elif kind is Unauthenticated:
         headers.append("www-authenticate")
     return {
@@ -247,7 +264,9 @@ def _headers() -> Json:
     words = {
         "x-request-id": "What this request is called in logs.",
         "retry-after": "Seconds after which to come again.",
+        "retry-after-ms": "The same in milliseconds.",
         "www-authenticate": "How to authenticate.",
+        **ANSWER_HEADERS,
     }
     known: Json = {name: {"description": text, "schema": {"type": "string"}} for name, text in words.items()}
     for name in LIMIT_HEADERS:

@@ -15,6 +15,7 @@ from hyperinfer.edge.shapes import Shape, body_shape, given, listing, query_shap
 from hyperinfer.kernel.calls import Caller
 
 JSON = "application/json"
+EVENTS = "text/event-stream"
 TIMEOUT_S = 30.0
 """How long a method may take that reaches no model."""
 

@@ -192,4 +192,6 @@ async def test_what_the_headers_tell(client: openai.AsyncOpenAI) -> None:
     )
     assert raw.headers["x-request-id"] == "mine"
     assert raw.headers["x-hyperinfer-worker"].isalnum()
+    assert raw.headers["x-hyperinfer-model"] == "echo"
+    assert raw.headers["server-timing"].startswith("queue;dur=")
     assert raw.parse().choices
