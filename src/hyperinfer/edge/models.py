@@ -94,14 +94,14 @@ GROUP = Group(
             "Chat, whole or streamed; hanging up cancels it",
             body=ChatRequest,
             reply=Completion,
-            example={"model": "smollm2:135m", "messages": [{"role": "user", "content": "Say hello."}]},
+            example={"model": "smollm2-135m", "messages": [{"role": "user", "content": "Say hello."}]},
         ),
         _to_model(
             COMPLETIONS,
             "Go on with texts, whole or streamed; hanging up cancels it",
             body=CompletionRequest,
             reply=TextCompletion,
-            example={"model": "smollm2:135m", "prompt": "The capital of France is", "max_tokens": 5},
+            example={"model": "smollm2-135m", "prompt": "The capital of France is", "max_tokens": 5},
         ),
         _to_model(
             EMBEDDINGS,

@@ -53,7 +53,7 @@ GROUP = Group(
             MODELS + "/load",
             gateway.LOAD_MODEL,
             "Load a model, at one worker or at all that have it; answers once it is ready",
-            example={"model": "smollm2:135m"},
+            example={"model": "smollm2-135m"},
             timeout_s=LOAD_TIMEOUT_S,
         ),
         passing_on(
@@ -61,7 +61,7 @@ GROUP = Group(
             MODELS + "/unload",
             gateway.UNLOAD_MODEL,
             "Give a model's memory back, at one worker or at all that have it; what runs is let end",
-            example={"model": "smollm2:135m"},
+            example={"model": "smollm2-135m"},
             timeout_s=LOAD_TIMEOUT_S,
         ),
     ),
