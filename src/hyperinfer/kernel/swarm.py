@@ -35,6 +35,10 @@ class SwarmKeys:
         """The topic of a service name inside this swarm."""
         return swarm_topic(name, self.key)
 
+    def secret(self, purpose: str) -> bytes:
+        """32 bytes that every member of this swarm can work out, and nobody else; another one for each purpose."""
+        return hmac.digest(self.key, b"hyperinfer secret " + purpose.encode(), "sha256")
+
     def plain_topic(self, name: str) -> bytes:
         """The topic of a service name for clients that know no swarm key."""
         return plain_topic(name)

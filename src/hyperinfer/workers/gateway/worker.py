@@ -76,7 +76,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             ),
             limiter=limiter,
             accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock),
-            fair_secret=context.swarm.topic("users"),
+            fair_secret=context.swarm.secret("users"),
             forwarder=Forwarder(
                 balance, fleet, clock=clock, meters=meters, retries=settings.retries, resumes=settings.resumes
             ),

@@ -8,6 +8,7 @@ from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.workers.inference.backends.echo.settings import EchoSettings
 from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
 from hyperinfer.workers.inference.backends.ollama.settings import OllamaSettings
+from hyperinfer.workers.inference.cache.config import CacheSettings
 
 
 class InferenceSettings(WorkerSettings, frozen=True):
@@ -18,6 +19,7 @@ class InferenceSettings(WorkerSettings, frozen=True):
     answer, or for `stall_timeout_s` within one, has failed.
     """
 
+    cache: CacheSettings = CacheSettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     ollama: OllamaSettings = OllamaSettings()
     echo: EchoSettings = EchoSettings()

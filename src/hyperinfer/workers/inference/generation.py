@@ -18,7 +18,7 @@ from hyperinfer.workers.inference.models import Model
 from hyperinfer.workers.inference.requests.split import Generating, indexes
 from hyperinfer.workers.inference.times import Times
 
-TakeSlot = Callable[[], AbstractAsyncContextManager[None]]
+TakeSlot = Callable[[], AbstractAsyncContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,22 @@ class Patience:
 
 
 class Generation:
-    """One request under way at a model."""
+    """One request under way at a model. `emit` is where its pieces go, in the end to `answer`."""
 
-    def __init__(self, model: Model, answer: Answer, times: Times, *, take_slot: TakeSlot, patience: Patience) -> None:
+    def __init__(
+        self, model: Model, answer: Answer, times: Times, *, emit: Emit, take_slot: TakeSlot, patience: Patience
+    ) -> None:
         self._model = model
         self._answer = answer
         self._times = times
+        self._emit = emit
         self._take_slot = take_slot
         self._patience = patience
 
     async def run(self, jobs: Sequence[Generating]) -> End:
         """Have the jobs done, and say how the answers ended. Raises what the backend and the slots raise."""
         if len(jobs) == 1:
-            return await self._one(0, jobs[0], self._answer.take)
+            return await self._one(0, jobs[0], self._emit)
         return await self._several(jobs)
 
     async def go_on(self, job: Generating, continued: Continued) -> End:
@@ -54,7 +57,7 @@ class Generation:
             job = job.limited(1)
         elif limit is not None:
             job = job.limited(limit - continued.tokens)
-        end = await self._one(0, job, _nowhere if full else self._answer.take)
+        end = await self._one(0, job, _nowhere if full else self._emit)
         known = end.continued_tokens
         prompt_tokens = end.usage.prompt_tokens - (continued.tokens if known is None else known)
         said = continued.tokens + (0 if full else end.usage.completion_tokens)
@@ -81,7 +84,8 @@ class Generation:
     async def _one(self, at: int, job: Generating, emit: Emit) -> End:
         async with self._take_slot():
             self._times.begin()
-            self._answer.began = Began(queued_s=round(self._times.waited_s, 6))
+            began = self._answer.began
+            self._answer.began = Began(queued_s=round(self._times.waited_s, 6), cache=began.cache)
             request = job.request
             if isinstance(request, CompletionRequest) and request.echo and isinstance(request.prompt, str):
                 emit = _after(ChunkChoice(Delta(content=request.prompt)), emit)
@@ -115,10 +119,10 @@ class Generation:
     def _shifted(self, at: int) -> Emit:
         """Takes the pieces of answers from this index on."""
         if at == 0:
-            return self._answer.take
+            return self._emit
 
         async def take(pieces: Sequence[ChunkChoice]) -> None:
-            await self._answer.take([replace(piece, index=piece.index + at) for piece in pieces])
+            await self._emit([replace(piece, index=piece.index + at) for piece in pieces])
 
         return take
 

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import msgspec
 
@@ -15,23 +14,22 @@ from hyperinfer.contracts.inference import (
     ModelStatus,
     Processed,
     ProcessRequest,
-    Usage,
     WorkerStatus,
 )
-from hyperinfer.contracts.openai import EmbeddingRequest
-from hyperinfer.errors import BackendFailed, HyperinferError
+from hyperinfer.errors import HyperinferError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference import requests
-from hyperinfer.workers.inference.answers import Answer, Stamp, StreamedAnswer, WholeAnswer, embeddings
+from hyperinfer.workers.inference.answering import Answering
+from hyperinfer.workers.inference.answers import Stamp
 from hyperinfer.workers.inference.answers.stamp import PREFIXES
-from hyperinfer.workers.inference.backends import Backend, Job
+from hyperinfer.workers.inference.backends import Backend
 from hyperinfer.workers.inference.bell import Bell
+from hyperinfer.workers.inference.cache import ResponseCache
 from hyperinfer.workers.inference.config import InferenceSettings
-from hyperinfer.workers.inference.generation import Generation, Patience
+from hyperinfer.workers.inference.generation import Patience
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.models import Model, Models
-from hyperinfer.workers.inference.requests import Request
 from hyperinfer.workers.inference.slots import Slots
 from hyperinfer.workers.inference.times import Times
 
@@ -45,13 +43,14 @@ _encoder = msgspec.json.Encoder()
 class InferenceService:
     """What an inference worker does, for callers of every kind."""
 
-    def __init__(self, settings: InferenceSettings, *, clock: Clock, meters: Meters) -> None:
+    def __init__(self, settings: InferenceSettings, *, clock: Clock, meters: Meters, cache: ResponseCache) -> None:
         self._settings = settings
+        self._cache = cache
         self._clock = clock
         self._meters = meters
         self._bell = Bell()
         self._backends: list[Backend] = []
-        self._models = Models(default=settings.default_model, new_slots=self._new_slots)
+        self._models = Models(default=settings.default_model, new_slots=self._new_slots, clock=clock)
         self._patience = Patience(settings.first_token_timeout_s, settings.stall_timeout_s)
         self._running = 0
         self._draining = False
@@ -84,65 +83,21 @@ class InferenceService:
             model = self._models.find(request.model)
             read = requests.read(request, kind)
             read.check(model.offered.capabilities, continues=request.continues is not None)
-            stamp = self._stamp(request, read.kind, model)
+            answering = Answering(
+                model,
+                request,
+                read,
+                self._stamp(request, read.kind, model),
+                times,
+                deadline=call.deadline,
+                patience=self._patience,
+                cache=self._cache,
+            )
             with model.blamed():
-                if isinstance(read.asked, EmbeddingRequest):
-                    processed = await self._embed(model, request, read, read.asked, stamp, times)
-                else:
-                    processed = await self._generate(model, request, read, stamp, times, call)
-        self._measure(model, processed, times)
+                processed = await answering.run(call.send)
+        if processed.cache != "hit":
+            self._measure(model, processed, times)
         return processed
-
-    async def _generate(
-        self, model: Model, request: ProcessRequest, read: Request, stamp: Stamp, times: Times, call: Call
-    ) -> Processed:
-        answer = self._answer(request, read, stamp, call.send)
-        generation = Generation(
-            model, answer, times, take_slot=lambda: model.slots.take(request.fair_key), patience=self._patience
-        )
-        jobs = requests.split(read, model.name, model.offered.capabilities)
-        if request.continues is None:
-            end = await generation.run(jobs)
-        else:
-            end = await generation.go_on(replace(jobs[0], so_far=request.continues.text), request.continues)
-        times.end()
-        return Processed(
-            usage=Usage(prompt_tokens=end.usage.prompt_tokens, completion_tokens=end.usage.completion_tokens),
-            finish_reason=end.finish_reasons[0],
-            model=stamp.model,
-            completion=await answer.end(end),
-            queued_s=answer.began.queued_s,
-            first_token_s=round(times.first_token_s, 6),
-            duration_s=round(times.duration_s, 6),
-            response=answer.text if isinstance(answer, WholeAnswer) and request.prompt is not None else None,
-        )
-
-    async def _embed(
-        self,
-        model: Model,
-        request: ProcessRequest,
-        read: Request,
-        asked: EmbeddingRequest,
-        stamp: Stamp,
-        times: Times,
-    ) -> Processed:
-        async with model.slots.take(request.fair_key):
-            times.begin()
-            try:
-                async with asyncio.timeout(self._patience.first_s):
-                    embedded = await model.backend.embed(Job(model.name, asked, read.body))
-            except TimeoutError as error:
-                raise BackendFailed(f"The model said nothing for {self._patience.first_s:g} s.") from error
-        times.end()
-        return Processed(
-            usage=Usage(prompt_tokens=embedded.prompt_tokens),
-            finish_reason="stop",
-            model=stamp.model,
-            completion=embeddings(stamp, asked, embedded),
-            queued_s=round(times.waited_s, 6),
-            first_token_s=round(times.first_token_s, 6),
-            duration_s=round(times.duration_s, 6),
-        )
 
     async def load(self, name: str) -> ModelStatus:
         """Make a model ready. Raises `ModelNotFound`, `Unsupported`, `Unavailable`, `BackendFailed`."""
@@ -150,8 +105,10 @@ class InferenceService:
         return self.model_status(name)
 
     async def unload(self, name: str) -> ModelStatus:
-        """Give a model's memory back. Raises as `load` does."""
-        await self._models.named(name).backend.unload(name)
+        """Give a model's memory back; who waits for it is refused. Raises as `load` does."""
+        model = self._models.named(name)
+        model.refuse_waiting(f"The model {name} is being unloaded.")
+        await model.backend.unload(name)
         return self.model_status(name)
 
     def status(self) -> WorkerStatus:
@@ -196,20 +153,16 @@ class InferenceService:
             kind=kind,
         )
 
-    def _answer(self, request: ProcessRequest, read: Request, stamp: Stamp, send: Send | None) -> Answer:
-        if send is None:
-            return WholeAnswer(stamp)
-        with_usage = not isinstance(read.asked, EmbeddingRequest) and read.asked.wants_usage
-        return StreamedAnswer(stamp, send, with_usage=with_usage, continues=request.continues is not None)
-
-    def _new_slots(self, limit: int) -> Slots:
-        settings = self._settings
+    def _new_slots(self, model: str, limit: int) -> Slots:
+        settings, meters = self._settings, self._meters.model(model)
         return Slots(
             limit,
             queue_limit=settings.queue,
             wait_s=settings.queue_wait_s,
             clock=self._clock,
             changed=self._bell.ring,
+            waited=meters.queued_s.observe,
+            refused=meters.refused,
         )
 
     def _measure(self, model: Model, processed: Processed, times: Times) -> None:
@@ -222,6 +175,7 @@ class InferenceService:
         meters.completion_tokens.inc(tokens)
         if speed:
             meters.tokens_per_s.observe(speed)
+            meters.per_token_s.observe(1 / speed)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.inference.backends.echo.backend import Echo
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
 from hyperinfer.workers.inference.backends.ollama.backend import open_ollama
+from hyperinfer.workers.inference.cache import open_cache
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.methods import InferenceMethods
@@ -19,11 +20,19 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
     """Run an inference worker; its models load while it is already found and asked."""
     settings = context.settings
     meters = Meters(context.registry)
-    service = InferenceService(settings, clock=context.clock, meters=meters)
-    async with AsyncExitStack() as backends:
+    async with AsyncExitStack() as parts:
+        cache = await parts.enter_async_context(
+            open_cache(
+                settings.cache,
+                swarm_key=context.swarm.secret("response cache"),
+                clock=context.clock,
+                registry=context.registry,
+            )
+        )
+        service = InferenceService(settings, clock=context.clock, meters=meters, cache=cache)
         if settings.llamacpp.enabled:
             service.add(
-                await backends.enter_async_context(
+                await parts.enter_async_context(
                     open_llamacpp(
                         settings.llamacpp,
                         data=context.paths.data,
@@ -35,7 +44,7 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
             )
         if settings.ollama.enabled:
             service.add(
-                await backends.enter_async_context(
+                await parts.enter_async_context(
                     open_ollama(settings.ollama, clock=context.clock, changed=service.refresh)
                 )
             )

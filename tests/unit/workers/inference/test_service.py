@@ -10,14 +10,25 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hyperinfer.contracts.inference import ProcessRequest, WorkerStatus
+from hyperinfer.contracts.inference import Continued, ProcessRequest, Usage, WorkerStatus
 from hyperinfer.contracts.method import NO_META
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, Delta, EmbeddingRequest
 from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, ModelNotFound, Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
-from hyperinfer.workers.inference.backends import BackendModel, Embedded, Emit, End, Job
+from hyperinfer.workers.inference.backends import (
+    CHAT,
+    COMPLETION,
+    CONTINUES,
+    EMBEDDING,
+    BackendModel,
+    Embedded,
+    Emit,
+    End,
+    Job,
+)
+from hyperinfer.workers.inference.cache import in_memory
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.service import InferenceService
@@ -66,15 +77,19 @@ class Scripted:
         return End.of("stop", 3, 2)
 
 
-def offered(name: str, state: Any = "ready", slots: int = 1, reason: str = "") -> BackendModel:
-    return BackendModel(name=name, state=state, slots=slots, context_tokens=128, reason=reason)
+def offered(name: str, state: Any = "ready", slots: int = 1, reason: str = "", **more: Any) -> BackendModel:
+    return BackendModel(name=name, state=state, slots=slots, context_tokens=128, reason=reason, **more)
 
 
 class House:
     def __init__(self, *backends: Scripted, **settings: Any) -> None:
         self.registry = CollectorRegistry()
+        given, clock = InferenceSettings(**settings), SystemClock()
         self.service = InferenceService(
-            InferenceSettings(**settings), clock=SystemClock(), meters=Meters(self.registry)
+            given,
+            clock=clock,
+            meters=Meters(self.registry),
+            cache=in_memory(given.cache, clock=clock, registry=self.registry),
         )
         for backend in backends:
             self.service.add(backend)
@@ -213,3 +228,105 @@ async def test_a_draining_worker_says_so_and_is_watched_until_its_last_request()
         assert not watching.done()
         backend.go_on.set()
     assert reports[-1].models[0].busy == 0
+
+
+async def test_what_was_answered_is_answered_again_from_the_cache() -> None:
+    backend = Scripted(offered("a", capabilities=(CHAT, EMBEDDING)))
+    house = House(backend)
+    body = msgspec.Raw(
+        b'{"messages":[{"role":"user","content":"Hi."}],"temperature":0,"stream_options":{"include_usage":true}}'
+    )
+    asked: dict[str, Any] = {"body": body, "fair_key": "ada", "cache": True}
+    first = await house.ask(**asked)
+    again = await house.ask(**asked, completion_id="other")
+    assert (first.cache, again.cache) == ("miss", "hit")
+    assert again.usage == first.usage
+    assert b'"other"' in bytes(again.completion)
+    assert b"one two" in bytes(again.completion)
+    chunks: list[bytes] = []
+
+    async def send(some: Sequence[bytes]) -> None:
+        chunks.extend(some)
+
+    assert (await house.ask(send, **asked)).cache == "hit"
+    began, *rest = [msgspec.json.decode(chunk) for chunk in chunks]
+    assert began == {"queuedS": 0.0, "cache": "hit"}
+    assert "".join(choice["delta"].get("content", "") for chunk in rest for choice in chunk["choices"]) == "one two"
+    assert rest[-1]["usage"]["completion_tokens"] == 2
+    assert (await house.ask(**{**asked, "fair_key": "bob"})).cache == "miss", "users are kept apart"
+    assert (await house.ask(**{**asked, "cache": None})).cache == ""
+    assert len(backend.jobs) == 3
+    assert house.service.model_status("a").served == 3
+    texts: dict[str, Any] = {"body": msgspec.Raw(b'{"input":"x"}'), "kind": "embedding", "fair_key": "ada", "cache": True}
+    assert [(await house.ask(**texts)).cache for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_a_failed_answer_is_not_kept() -> None:
+    backend = Scripted(offered("a"))
+    house = House(backend)
+    body = msgspec.Raw(b'{"messages":[{"role":"user","content":"Hi."}],"seed":1}')
+    backend.fault = BackendFailed("It broke.")
+    with pytest.raises(BackendFailed):
+        await house.ask(body=body, fair_key="ada", cache=True)
+    backend.fault = None
+    assert (await house.ask(body=body, fair_key="ada", cache=True)).cache == "miss"
+
+
+async def test_several_answers_take_turns_in_the_slots_and_are_one() -> None:
+    backend = Scripted(offered("a", slots=2, capabilities=(CHAT, COMPLETION)))
+    house = House(backend)
+    body = msgspec.Raw(b'{"messages":[{"role":"user","content":"Hi."}],"n":5,"seed":3}')
+    processed = await house.ask(body=body)
+    completion = msgspec.json.decode(processed.completion)
+    assert [choice["index"] for choice in completion["choices"]] == [0, 1, 2, 3, 4]
+    assert {choice["message"]["content"] for choice in completion["choices"]} == {"one two"}
+    assert completion["usage"] == {"prompt_tokens": 3, "completion_tokens": 10, "total_tokens": 13}
+    assert sorted(job.request.seed for job in backend.jobs) == [3, 4, 5, 6, 7]
+    texts = msgspec.Raw(b'{"prompt":["x","y"],"n":2,"echo":true}')
+    completion = msgspec.json.decode((await house.ask(body=texts, kind="completion")).completion)
+    assert [choice["text"] for choice in completion["choices"]] == ["xone two", "xone two", "yone two", "yone two"]
+    assert completion["usage"]["prompt_tokens"] == 6
+
+
+async def test_a_cut_answer_is_gone_on_with_and_counted_whole() -> None:
+    backend = Scripted(offered("a", capabilities=(CHAT, CONTINUES)))
+    house = House(backend)
+    body = msgspec.Raw(b'{"messages":[{"role":"user","content":"Hi."}],"max_tokens":9}')
+    chunks: list[bytes] = []
+
+    async def send(some: Sequence[bytes]) -> None:
+        chunks.extend(some)
+
+    processed = await house.ask(send, body=body, continues=Continued("so far", 4))
+    [job] = backend.jobs
+    assert (job.so_far, job.request.max_tokens) == ("so far", 5)
+    assert processed.usage == Usage(prompt_tokens=0, completion_tokens=6)
+    assert b'"role"' not in b"".join(chunks)
+    processed = await house.ask(send, body=body, continues=Continued("so far", 9))
+    assert (processed.finish_reason, processed.usage.completion_tokens) == ("length", 9)
+
+
+async def test_a_backend_that_falls_silent_has_failed() -> None:
+    backend = Scripted(offered("a"))
+    backend.go_on.clear()
+    house = House(backend, stall_timeout_s=0.05)
+    with pytest.raises(BackendFailed, match=r"nothing for 0\.05 s"):
+        await house.ask()
+    backend.catalogue = (offered("e", capabilities=(EMBEDDING,)),)
+    house = House(backend, first_token_timeout_s=0.05)
+    with pytest.raises(BackendFailed, match=r"nothing for 0\.05 s"):
+        await house.ask(body=msgspec.Raw(b'{"input":"x"}'), kind="embedding", model="e")
+
+
+async def test_models_are_loaded_and_unloaded() -> None:
+    backend = Scripted(offered("a"))
+    house = House(backend)
+    assert (await house.service.unload("a")).state == "ready", "what the backend has is taken over when it says so"
+    house.service.refresh()
+    assert house.service.model_status("a").state == "idle"
+    assert house.service.not_ready() == ()
+    await house.service.load("a")
+    house.service.refresh()
+    assert house.service.model_status("a").state == "ready"
+    with pytest.raises(ModelNotFound):
+        await house.service.load("z")

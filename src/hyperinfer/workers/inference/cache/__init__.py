@@ -7,8 +7,8 @@
 from hyperinfer.workers.inference.cache.config import CacheSettings
 from hyperinfer.workers.inference.cache.kept import Kept, Said
 from hyperinfer.workers.inference.cache.keys import CacheKey
-from hyperinfer.workers.inference.cache.opened import open_cache
+from hyperinfer.workers.inference.cache.opened import in_memory, open_cache
 from hyperinfer.workers.inference.cache.recording import Recording
 from hyperinfer.workers.inference.cache.responses import ResponseCache
 
-__all__ = ["CacheKey", "CacheSettings", "Kept", "Recording", "ResponseCache", "Said", "open_cache"]
+__all__ = ["CacheKey", "CacheSettings", "Kept", "Recording", "ResponseCache", "Said", "in_memory", "open_cache"]

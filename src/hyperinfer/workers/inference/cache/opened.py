@@ -26,11 +26,10 @@ async def open_cache(
 
     In memory its secret is its own; in Redis that of the swarm, so that its workers find each other's answers.
     """
-    meters = CacheMeters(registry)
     if not settings.redis_url:
-        memory = MemoryStore(max_bytes=settings.max_bytes, ttl_s=settings.ttl_s, clock=clock, meters=meters)
-        yield ResponseCache(settings, secret=os.urandom(32), store=memory, meters=meters)
+        yield in_memory(settings, clock=clock, registry=registry)
         return
+    meters = CacheMeters(registry)
     from hyperinfer.workers.inference.cache.shared import SharedStore  # the client of Redis takes a while to load
 
     secret = hmac.digest(swarm_key, SECRET_OF_SWARM, hashlib.sha256)
@@ -40,3 +39,10 @@ async def open_cache(
             yield ResponseCache(settings, secret=secret, store=store, meters=meters)
     finally:
         await store.close()
+
+
+def in_memory(settings: CacheSettings, *, clock: Clock, registry: CollectorRegistry) -> ResponseCache:
+    """A response cache in this process."""
+    meters = CacheMeters(registry)
+    store = MemoryStore(max_bytes=settings.max_bytes, ttl_s=settings.ttl_s, clock=clock, meters=meters)
+    return ResponseCache(settings, secret=os.urandom(32), store=store, meters=meters)
