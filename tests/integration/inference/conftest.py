@@ -15,7 +15,9 @@ from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
-from hyperinfer.workers.inference.config import InferenceSettings, LlamaCppSettings
+from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
+from hyperinfer.workers.inference.cache import in_memory
+from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
 from hyperinfer.workers.inference.service import InferenceService
 
@@ -83,7 +85,9 @@ async def house(tmp_path: Path, *, queue: int = 64, **settings: Any) -> AsyncIte
     clock, registry = SystemClock(), CollectorRegistry()
     llamacpp = LlamaCppSettings(**{"threads": 1, "context_tokens": 512, **settings})
     meters = Meters(registry)
-    service = InferenceService(InferenceSettings(llamacpp=llamacpp, queue=queue), clock=clock, meters=meters)
+    given = InferenceSettings(llamacpp=llamacpp, queue=queue)
+    cache = in_memory(given.cache, clock=clock, registry=registry)
+    service = InferenceService(given, clock=clock, meters=meters, cache=cache)
     async with open_llamacpp(
         llamacpp,
         data=tmp_path,
