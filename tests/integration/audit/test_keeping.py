@@ -263,11 +263,11 @@ async def test_auth_takes_in_what_others_note_while_it_runs(books: Books) -> Non
     note_aside(books.data, "member.added", now=books.clock.now())
     async with kept_audit(books.database, books.data, books.clock) as keeper:
         assert await actions(books) == ["member.added"]
-        await keeper.note("member.join", "ok", {"member": "cd" * 32})
+        await keeper.note("member.joined", "ok", {"member": "cd" * 32})
 
         async def is_there() -> bool:
             books.clock.advance(TICK_S)
-            return await actions(books) == ["member.added", "member.join"]
+            return await actions(books) == ["member.added", "member.joined"]
 
         await eventually(is_there)
         note_aside(books.data, "member.revoked", now=books.clock.now())

@@ -279,7 +279,7 @@ async def test_joins_are_noted(machine: Machines) -> None:
             with pytest.raises(Forbidden):
                 await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32, role="gateway"), timeout_s=5)
             await invited.call(code.auth_key, JOIN, asking(code, b"w" * 32), timeout_s=5)
-    assert noted == [("member.join", "refused"), ("member.join", "ok")]
+    assert noted == [("member.joined", "refused"), ("member.joined", "ok")]
 
 
 async def test_attempts_with_one_invite_are_counted(machine: Machines) -> None:

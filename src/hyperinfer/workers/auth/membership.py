@@ -95,13 +95,13 @@ class Membership:
             self._refused = Counter({key: self._refused[key] for key in self.invited.keys})
             self._refused[call.caller] += 1
             log.warning("join_refused", reason=error.message, **details)
-            await self._noted("member.join", "refused", details)
+            await self._noted("member.joined", "refused", details)
             raise
         except StartError as error:
             log.error("join_failed", reason=error.message)
             raise Unavailable("Auth cannot admit anybody now; its operator's log says why.") from error
         log.info("member_joined", name=member.name, roles=member.roles, **details)
-        await self._noted("member.join", "ok", details)
+        await self._noted("member.joined", "ok", details)
         self._members.refresh()
         self.invited.refresh()
         published = self._members.published
