@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from hyperinfer.edge.openai import KINDS
 from hyperinfer.testing.gateway import FakeGateway, always
 
 from .conftest import Client, Serve
@@ -42,12 +43,13 @@ async def client(serve: Serve) -> Client:
         (b'{"stream": true} {"more": 1}', "not valid JSON"),
     ],
 )
-async def test_a_body_that_is_no_request(client: Client, body: bytes, words: str) -> None:
-    async with client.post(CHAT, data=body, headers=KEY) as reply:
+@pytest.mark.parametrize("path", KINDS)
+async def test_a_body_that_is_no_request(client: Client, path: str, body: bytes, words: str) -> None:
+    async with client.post(path, data=body, headers=KEY) as reply:
         await refused(reply, 400, words)
 
 
-@pytest.mark.parametrize("path", [CHAT, "/api/inference"])
+@pytest.mark.parametrize("path", [*KINDS, "/api/inference"])
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer "}, {"X-API-Key": ""}]
 )
@@ -154,7 +156,7 @@ async def test_our_own_pages_and_those_configured_may_send_requests(serve: Serve
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", CHAT, "POST"),
+        *[("GET", path, "POST") for path in KINDS],
         ("DELETE", "/v1/models", "GET"),
         ("GET", "/api/auth/login", "POST"),
         ("OPTIONS", CHAT, "POST"),
