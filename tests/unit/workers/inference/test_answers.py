@@ -240,11 +240,13 @@ def test_embeddings_are_numbers_or_base64(monkeypatch: pytest.MonkeyPatch) -> No
     told = json.loads(bytes(embeddings(stamp, EmbeddingRequest(input="x"), result)))
     assert told["data"] == [{"object": "embedding", "index": 0, "embedding": list(numbers)}]
     assert told["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
+    assert (told["object"], told["model"]) == ("list", "m")
     told = json.loads(bytes(embeddings(stamp, EmbeddingRequest(input="x", encoding_format="base64"), result)))
     assert struct.unpack("<2f", base64.b64decode(told["data"][0]["embedding"])) == numbers
     with pytest.raises(BackendFailed):
         embeddings(stamp, EmbeddingRequest(input="x"), Embedded((b"abc",), 1))
     monkeypatch.setattr(embedded, "MAX_REPLY_BYTES", 10)
+    too_large_before_it_is_wrong = Embedded((*result.vectors, b"abc"), 3)
     with pytest.raises(BadRequest) as refused:
-        embeddings(stamp, EmbeddingRequest(input="x"), result)
+        embeddings(stamp, EmbeddingRequest(input="x"), too_large_before_it_is_wrong)
     assert refused.value.details["param"] == "input"

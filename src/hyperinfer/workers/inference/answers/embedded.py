@@ -6,7 +6,7 @@ import struct
 import msgspec
 from msgspec import Raw
 
-from hyperinfer.contracts.openai import Embedding, EmbeddingRequest, Embeddings, EmbeddingUsage
+from hyperinfer.contracts.openai import Embedding, EmbeddingRequest, EmbeddingUsage
 from hyperinfer.errors import BackendFailed, BadRequest
 from hyperinfer.workers.inference.answers.stamp import Stamp
 from hyperinfer.workers.inference.backends import Embedded
@@ -19,22 +19,26 @@ _encoder = msgspec.json.Encoder()
 
 
 def embeddings(stamp: Stamp, asked: EmbeddingRequest, embedded: Embedded) -> Raw:
-    """The reply. Raises `BadRequest` if it would be too large, and `BackendFailed` for vectors that are none."""
+    """The reply. Raises `BadRequest` if it would be too large, before more than that is held, and `BackendFailed` for vectors
+    that are none."""
     as_text = asked.encoding_format == "base64"
-    reply = Embeddings(
-        data=tuple(
-            Embedding(index=index, embedding=base64.b64encode(vector).decode() if as_text else _numbers(vector))
-            for index, vector in enumerate(embedded.vectors)
-        ),
-        model=stamp.model,
-        usage=EmbeddingUsage(embedded.prompt_tokens, embedded.prompt_tokens),
+    rows: list[bytes] = []
+    size_bytes = 0
+    for index, vector in enumerate(embedded.vectors):
+        shown = base64.b64encode(vector).decode() if as_text else _numbers(vector)
+        row = _encoder.encode(Embedding(index=index, embedding=shown))
+        size_bytes += len(row) + 1
+        if size_bytes > MAX_REPLY_BYTES:
+            raise BadRequest(
+                "The embeddings of so many texts are too large for one reply: send fewer, or ask for base64.",
+                param="input",
+            )
+        rows.append(row)
+    usage = EmbeddingUsage(embedded.prompt_tokens, embedded.prompt_tokens)
+    return Raw(
+        b'{"object":"list","data":[%b],"model":%b,"usage":%b}'
+        % (b",".join(rows), _encoder.encode(stamp.model), _encoder.encode(usage))
     )
-    encoded = _encoder.encode(reply)
-    if len(encoded) > MAX_REPLY_BYTES:
-        raise BadRequest(
-            "The embeddings of so many texts are too large for one reply: send fewer, or ask for base64.", param="input"
-        )
-    return Raw(encoded)
 
 
 def _numbers(vector: bytes) -> tuple[float, ...]:
