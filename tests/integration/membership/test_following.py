@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from hyperinfer.contracts.common import METRICS
 from hyperinfer.contracts.membership import Epoch, Member, MemberList, Published
@@ -253,20 +254,24 @@ async def test_another_auth_takes_over_and_the_members_follow_it(any_machine: Ma
 
 
 async def test_who_announces_auth_and_cannot_prove_it_is_not_followed(machine: Machines) -> None:
-    """An impostor knows the swarm key, and answers `watchMembers` with a list of its own."""
+    """An impostor knows the swarm key, and answers `watchMembers` with a list of its own, newer than auth's."""
     a, b, evil = await machine("a"), await machine("b"), await machine("evil")
     async with a.runs("auth"):
         await b.join(a.invite())
     swarm.create(evil.folder)
     (evil.folder / "swarm.key").write_bytes((b.folder / "swarm.key").read_bytes())
-    member_file.add(evil.folder, b.key("inference"), roles=["inference"], name="", now=CLOCK.now())
+    later = CLOCK.now() + timedelta(hours=1)
+    member_file.add(evil.folder, b.key("inference"), roles=["inference"], name="", now=later)
     before = file.read(b.folder)
-    async with evil.runs("auth"), b.runs("inference"):
+    with structlog.testing.capture_logs() as lines:
+        async with evil.runs("auth"), b.runs("inference"):
 
-        async def refused() -> bool:
-            return evil.asked["watchMembers"] > 1  # what it was told the first time it did not take
+            async def refused_twice() -> bool:
+                refused = [line["auth"] for line in lines if line["event"] == "member_list_refused"]
+                return refused[:2] == [evil.key("auth").hex()] * 2
 
-        await eventually(refused)
+            await eventually(refused_twice, timeout_s=30)
+    assert file.read(evil.folder).version > before.version
     assert file.read(b.folder) == before
 
 
