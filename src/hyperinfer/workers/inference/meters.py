@@ -12,20 +12,39 @@ METHOD = "processRequest"
 MAX_MODELS = 256
 OTHER = "other"
 DURATIONS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+STEPS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1, 2.5)
 SPEEDS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 500, 1000)
 
 
 class ModelMeters:
     """The meters of one model, looked up once."""
 
-    __slots__ = ("completion_tokens", "duration_s", "first_token_s", "prompt_tokens", "tokens_per_s")
+    __slots__ = (
+        "_label",
+        "_refused",
+        "completion_tokens",
+        "duration_s",
+        "first_token_s",
+        "per_token_s",
+        "prompt_tokens",
+        "queued_s",
+        "tokens_per_s",
+    )
 
     def __init__(self, meters: "Meters", label: str) -> None:
         self.duration_s = meters.duration_s.labels(SERVICE, label)
         self.first_token_s = meters.first_token_s.labels(label)
         self.tokens_per_s = meters.tokens_per_s.labels(label)
+        self.per_token_s = meters.per_token_s.labels(label)
+        self.queued_s = meters.queued_s.labels(label)
         self.prompt_tokens = meters.tokens.labels(label, "prompt")
         self.completion_tokens = meters.tokens.labels(label, "completion")
+        self._refused = meters.refused
+        self._label = label
+
+    def refused(self, reason: str) -> None:
+        """Count a request that got no slot, by why."""
+        self._refused.labels(self._label, reason).inc()
 
 
 class Meters:
@@ -55,6 +74,26 @@ class Meters:
             ("model",),
             registry=registry,
             buckets=SPEEDS,
+        )
+        self.per_token_s = Histogram(
+            "ai_platform_inference_time_per_output_token_seconds",
+            "From one token to the next, after the first one, on average over an answer.",
+            ("model",),
+            registry=registry,
+            buckets=STEPS_S,
+        )
+        self.queued_s = Histogram(
+            "ai_platform_inference_queue_seconds",
+            "How long a slot was waited for.",
+            ("model",),
+            registry=registry,
+            buckets=DURATIONS_S,
+        )
+        self.refused = Counter(
+            "ai_platform_inference_refused",
+            "Requests that got no slot, by why.",
+            ("model", "reason"),
+            registry=registry,
         )
         self.tokens = Counter(
             "ai_platform_inference_tokens", "Tokens by the backend's count.", ("model", "kind"), registry=registry

@@ -7,7 +7,9 @@ import structlog
 
 from hyperinfer.contracts.inference import ModelStatus
 from hyperinfer.errors import BackendFailed, ModelNotFound, Unavailable
+from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.inference.backends import Backend, BackendModel
+from hyperinfer.workers.inference.recent import FailureRate
 from hyperinfer.workers.inference.slots import Slots
 
 LEARNING = 0.2
@@ -21,10 +23,11 @@ log = structlog.get_logger(__name__)
 class Model:
     """One model and what has happened with it."""
 
-    def __init__(self, backend: Backend, offered: BackendModel, slots: Slots) -> None:
+    def __init__(self, backend: Backend, offered: BackendModel, slots: Slots, clock: Clock) -> None:
         self.backend = backend
         self.offered = offered
         self.slots = slots
+        self._failure_rate = FailureRate(clock)
         self._tokens_per_s = 0.0
         self._first_token_s = 0.0
         self._served = 0
@@ -40,6 +43,7 @@ class Model:
         later_tokens = tokens - 1
         speed = later_tokens / later_s if later_tokens > 0 and later_s > 0 else 0.0
         self._served += 1
+        self._failure_rate.succeeded()
         self._first_token_s = _averaged(self._first_token_s, first_token_s)
         if speed:
             self._tokens_per_s = _averaged(self._tokens_per_s, speed)
@@ -52,7 +56,12 @@ class Model:
             yield
         except BackendFailed:
             self._errors += 1
+            self._failure_rate.failed()
             raise
+
+    def refuse_waiting(self, why: str) -> None:
+        """Have those who wait for a slot ask elsewhere."""
+        self.slots.refuse_waiting(Unavailable(why, model=self.name, retry_after_s=RETRY_AFTER_S))
 
     def status(self) -> ModelStatus:
         """How it is now."""
@@ -63,40 +72,50 @@ class Model:
             slots=self.offered.slots,
             busy=self.slots.busy,
             queued=self.slots.queued,
+            queue_limit=self.slots.queue_limit,
             context_tokens=self.offered.context_tokens,
             capabilities=self.offered.capabilities,
             tokens_per_s=round(self._tokens_per_s, 1),
             first_token_s=round(self._first_token_s, 3),
+            error_rate=round(self._failure_rate.share, 3),
             errors=self._errors,
             served=self._served,
+            memory_bytes=self.offered.memory_bytes,
         )
 
 
 class Models:
     """Every model of the backends, by name. Of two of the same name the first backend's counts."""
 
-    def __init__(self, *, default: str, new_slots: Callable[[int], Slots]) -> None:
+    def __init__(self, *, default: str, new_slots: Callable[[str, int], Slots], clock: Clock) -> None:
         self._default = default
         self._new_slots = new_slots
+        self._clock = clock
         self._models: dict[str, Model] = {}
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
 
     def refresh(self, backends: Sequence[Backend]) -> None:
-        """Take over what the backends have now."""
+        """Take over what the backends have now. Who waits for a model that has gone is refused."""
         before, self._models = self._models, {}
         for backend in backends:
             for offered in backend.models():
-                if offered.name in self._models:
-                    continue
-                model = before.get(offered.name)
-                if model is None or model.backend is not backend or model.offered.slots != offered.slots:
-                    model = Model(backend, offered, self._new_slots(offered.slots))
-                if model.offered.state != offered.state:
-                    log.info("model", name=offered.name, state=offered.state, reason=offered.reason or None)
-                model.offered = offered
-                self._models[offered.name] = model
+                if offered.name not in self._models:
+                    self._models[offered.name] = self._refreshed(before.get(offered.name), backend, offered)
+        for name, model in before.items():
+            if self._models.get(name) is not model or model.offered.state == AWAY:
+                model.refuse_waiting(_cannot_run(name))
+
+    def _refreshed(self, model: Model | None, backend: Backend, offered: BackendModel) -> Model:
+        if model is None or model.backend is not backend:
+            model = Model(backend, offered, self._new_slots(offered.name, offered.slots), self._clock)
+        if model.offered.state != offered.state:
+            log.info("model", name=offered.name, state=offered.state, reason=offered.reason or None)
+        if model.offered.slots != offered.slots:
+            model.slots.resize(offered.slots)
+        model.offered = offered
+        return model
 
     def find(self, name: str) -> Model:
         """The model of this name, or the default one if it is empty. Raises `ModelNotFound`, `Unavailable`."""
@@ -104,7 +123,7 @@ class Models:
         model = self.named(wanted)
         if model.offered.state == AWAY:
             # Why is for the operator, in health and log: it may name files of this machine.
-            raise Unavailable(f"This worker cannot run {wanted} now.", model=wanted, retry_after_s=RETRY_AFTER_S)
+            raise Unavailable(_cannot_run(wanted), model=wanted, retry_after_s=RETRY_AFTER_S)
         return model
 
     def named(self, name: str) -> Model:
@@ -119,6 +138,10 @@ class Models:
         if any(model.offered.state in (READY, IDLE) for model in self):
             return ()
         return [model.offered.reason for model in self] or ["This worker has no model."]
+
+
+def _cannot_run(name: str) -> str:
+    return f"This worker cannot run {name} now."
 
 
 def _averaged(before: float, value: float) -> float:
