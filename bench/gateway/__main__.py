@@ -4,22 +4,18 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 import psutil
 
 from bench.gateway.load import Measured, Plan
-from bench.gateway.serve import BATCH, MODEL, TOKENS
-from hyperinfer.facilities.net.dht import dht
-
-READY_S = 30.0
-ACCOUNT = {"username": "bench", "email": "bench@example.com", "password": "correct horse battery"}
+from bench.gateway.serve import BATCH, ECHO, MODEL, TOKENS
+from bench.swarm import across_hyperswarm, api_key, process
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,61 +115,26 @@ def _cpu_s(process: psutil.Process) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def _role(role: str, home: Path, bootstrap: str | None = None) -> AsyncIterator[tuple[str, psutil.Process]]:
-    arguments: Sequence[str] = ("-m", "bench.gateway.serve", role, str(home), *([bootstrap] if bootstrap else []))
-    child = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
-    assert child.stdout is not None
-    try:
-        async with asyncio.timeout(READY_S):
-            line_of_url = await child.stdout.readline()
-        if not line_of_url:
-            raise SystemExit(f"The process {role!r} did not start; what it said is above.")
-        url = line_of_url.decode().strip()
-        yield url, psutil.Process(child.pid)
-    finally:
-        if child.returncode is None:
-            child.terminate()
-        await child.wait()
-
-
-@asynccontextmanager
 async def _floor() -> AsyncIterator[Target]:
-    async with _role("floor", Path()) as (url, process):
-        yield Target("floor", url, "", process)
+    async with process("bench.gateway.serve", "floor", "") as (url, running):
+        yield Target("floor", url, "", running)
 
 
 @asynccontextmanager
 async def _one() -> AsyncIterator[Target]:
     with tempfile.TemporaryDirectory() as home:
-        async with _role("all", Path(home)) as (url, process):
-            yield Target("one process", url, await _key(url), process)
+        async with process("bench.gateway.serve", "all", home) as (url, running):
+            yield Target("one process", url, await api_key(url), running)
 
 
 @asynccontextmanager
 async def _far() -> AsyncIterator[Target]:
-    async with AsyncExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address = await stack.enter_async_context(dht(host="127.0.0.1", port=0))
-        await stack.enter_async_context(_role("workers", home, address.bootstrap))
-        url, process = await stack.enter_async_context(_role("gateway", home, address.bootstrap))
-        yield Target("Hyperswarm", url, await _key(url), process)
+    with tempfile.TemporaryDirectory() as home:
+        async with across_hyperswarm(Path(home), **ECHO) as (url, running):
+            yield Target("Hyperswarm", url, await api_key(url), running)
 
 
 TARGETS = {"floor": _floor, "one": _one, "far": _far}
-
-
-async def _key(url: str) -> str:
-    """An API key of a new account, once the gateway can answer."""
-    async with aiohttp.ClientSession(url) as http, asyncio.timeout(READY_S):
-        while True:
-            async with http.get("/readyz") as reply:
-                if reply.status == 200:
-                    break
-            await asyncio.sleep(0.1)
-        async with http.post("/api/auth/register", json=ACCOUNT) as reply:
-            reply.raise_for_status()
-            key: str = (await reply.json())["api_key"]["key"]
-            return key
 
 
 if __name__ == "__main__":

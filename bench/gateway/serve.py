@@ -29,6 +29,9 @@ TOKENS = 32
 BATCH = 32
 """Chunks that the echo backend gives on at once; the floor does the same."""
 
+ECHO: dict[str, Any] = {"echo__enabled": True, "echo__tokens": TOKENS, "llamacpp__enabled": False}
+"""Settings of an inference worker that only echoes."""
+
 STAMP = b'"id":"chatcmpl-0123456789abcdef01234567","created":1800000000,"model":"echo"'
 CHUNK = (
     b'data: {"object":"chat.completion.chunk",'
@@ -65,29 +68,28 @@ async def floor(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": WHOLE})
 
 
-def parts(home: Path, bootstrap: str | None) -> dict[str, Part]:
-    """The workers. Limits are checked, and out of the way."""
+def parts(home: Path, bootstrap: str | None, inference: dict[str, Any]) -> dict[str, Part]:
+    """The workers. Limits are checked, and out of the way; `inference` are settings of the inference worker."""
     net: dict[str, Any] = {"net__driver": bootstrap is not None}
     if bootstrap:
         net |= {"net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
-    echo: dict[str, Any] = {"echo__enabled": True, "echo__tokens": TOKENS, "llamacpp__enabled": False}
     many = 1_000_000
     tier: dict[str, Any] = {"tiers__default__requests_per_minute": many, "tiers__default__requests_per_hour": many}
     return {
         "auth": part(AUTH, home=home, **tier, **net),
-        "inference": part(INFERENCE, home=home, **echo, **net),
+        "inference": part(INFERENCE, home=home, **inference, **net),
         "gateway": part(GATEWAY, home=home, http__port=0, **net),
     }
 
 
 @asynccontextmanager
-async def served(role: str, home: Path, bootstrap: str | None) -> AsyncIterator[str]:
+async def served(role: str, home: Path, bootstrap: str | None, inference: dict[str, Any]) -> AsyncIterator[str]:
     """Run a role; gives the URL, where it has one."""
     if role == "floor":
         async with serving(floor, Listen(port=0, drain_s=0.5)) as url:
             yield url
         return
-    known = parts(home, bootstrap)
+    known = parts(home, bootstrap, inference)
     prepare(tuple(known.values()), home=home, now=datetime.now(UTC))
     mine = [known[name] for name in {"all": known, "gateway": ("gateway",), "workers": ("auth", "inference")}[role]]
     async with AsyncExitStack() as stack:
@@ -97,15 +99,18 @@ async def served(role: str, home: Path, bootstrap: str | None) -> AsyncIterator[
 
 
 def main() -> None:
-    """Run the role in argv[1] in the home folder argv[2], with the DHT node argv[3], until told to stop."""
-    role, home, bootstrap = sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
+    """Run the role in argv[1] in the home folder argv[2], with the DHT node argv[3] and the settings argv[4] of the
+    inference worker, until told to stop."""
+    role, home = sys.argv[1], Path(sys.argv[2])
+    bootstrap = sys.argv[3] if len(sys.argv) > 3 else None
+    inference = msgspec.json.decode(sys.argv[4]) if len(sys.argv) > 4 else ECHO
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
 
     async def serve(stop: asyncio.Event) -> None:
-        async with served(role, home, bootstrap) as url:
+        async with served(role, home, bootstrap, inference) as url:
             settle()
             print(url, flush=True)
             await stop.wait()
