@@ -36,6 +36,7 @@ def head_headers(head: Head) -> RawHeaders:
         headers.append((b"x-hyperinfer-attempts", b"%d" % head.attempts))
     if head.cache:
         headers.append((b"x-hyperinfer-cache", head.cache.encode()))
-    timing = b"queue;dur=%.1f, first-token;dur=%.1f" % (head.queued_s * 1000, head.first_token_s * 1000)
-    headers.append((b"server-timing", timing))
+    if head.first_token_s:
+        timing = b"queue;dur=%.1f, first-token;dur=%.1f" % (head.queued_s * 1000, head.first_token_s * 1000)
+        headers.append((b"server-timing", timing))
     return headers if head.rate_limit_info is None else headers + limit_headers(head.rate_limit_info)

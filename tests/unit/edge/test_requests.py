@@ -235,6 +235,8 @@ async def test_one_prompt_is_answered(serve: Serve) -> None:
     async with client.post("/api/inference", json={"prompt": "hi", "model": "m"}, headers=KEY) as answer:
         assert answer.status == 200
         assert answer.headers["x-hyperinfer-worker"] == "abababababab"
+        assert answer.headers["x-hyperinfer-model"] == "m"
+        assert "server-timing" not in answer.headers  # the reply tells no times
         shown = {name.lower(): value for name, value in answer.headers.items() if name.startswith("x-ratelimit")}
         body = await answer.json()
     assert body == {"response": "hello", "model": "m", "usage": None, "requestId": "r"}

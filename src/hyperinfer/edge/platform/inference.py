@@ -57,7 +57,7 @@ def group(*, timeout_s: float) -> Group:
             )
         )
         response.raw_headers += head_headers(
-            gateway.Head(worker=reply.worker or "", rate_limit_info=reply.rate_limit_info)
+            gateway.Head(worker=reply.worker or "", model=reply.model or "", rate_limit_info=reply.rate_limit_info)
         )
         return response
 
