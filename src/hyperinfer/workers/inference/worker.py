@@ -24,7 +24,7 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
         cache = await parts.enter_async_context(
             open_cache(
                 settings.cache,
-                swarm_key=context.swarm.secret("response cache"),
+                secret=context.swarm.secret("response cache"),
                 clock=context.clock,
                 registry=context.registry,
             )

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, EmbeddingRequest
 from hyperinfer.errors import BackendFailed, ContextExceeded
 from hyperinfer.facilities.clock import Clock
@@ -38,6 +40,7 @@ class Echo:
             slots=settings.slots,
             context_tokens=settings.context_tokens,
             capabilities=settings.capabilities,
+            revision=hashlib.sha256(msgspec.json.encode(settings)).hexdigest(),
         )
         self._numbered = plan.numbered_pieces(settings)
         self._garbage = plan.garbage()
