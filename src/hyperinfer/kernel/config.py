@@ -29,6 +29,8 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
     "OLLAMA_URL": (("inference", "ollama.url"),),
+    "OPENAI_API_KEY": (("inference", "openai.api_key"),),
+    "OPENAI_BASE_URL": (("inference", "openai.url"),),
     "REDIS_URL": (("gateway", "limits.redis_url"),),
     "METRICS_ENABLED": ((COMMON, "observe.enabled"),),
     "DATABASE_READ_URL": (("auth", "database_read_url"),),
@@ -118,7 +120,7 @@ def shown(loaded: Loaded[S]) -> list[Shown]:
     rows = []
     for path, kind in tree.leaves(type(loaded.settings)):
         value = tree.lookup(loaded.settings, path)
-        rows.append(Shown(path, "********" if value and tree.is_secret(kind) else value, loaded.origins[path]))
+        rows.append(Shown(path, tree.masked(value, kind), loaded.origins[path]))
     return rows
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from hyperinfer.errors import ConfigError
 
+MASK = "********"
 SECRET = msgspec.Meta(extra={"secret": True})
 Secret = Annotated[str, SECRET]
 """A setting that is masked wherever settings are shown, and that may be given as a file by `<name>_file`."""
@@ -105,6 +106,32 @@ def is_secret(kind: Any) -> bool:
     if get_origin(kind) is Annotated:
         return SECRET in get_args(kind)[1:] or is_secret(get_args(kind)[0])
     return any(is_secret(part) for part in _parts(kind))
+
+
+def masked(value: Any, kind: Any) -> Any:
+    """A setting's value as it may be shown: without what is secret in it, however deep."""
+    if is_secret(kind):
+        return MASK if value else value
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        return msgspec.structs.replace(
+            value, **{field.name: masked(getattr(value, field.name), field.type) for field in fields}
+        )
+    if isinstance(value, tuple):
+        return tuple(masked(item, _item_kind(kind, tuple)) for item in value)
+    if isinstance(value, dict):
+        return {name: masked(item, _item_kind(kind, dict)) for name, item in value.items()}
+    return value
+
+
+def _item_kind(kind: Any, container: type) -> Any:
+    """The type of what a list or a table of this type holds."""
+    if get_origin(kind) is Annotated:
+        return _item_kind(get_args(kind)[0], container)
+    for part in _parts(kind) or (kind,):
+        if get_origin(part) is container:
+            return get_args(part)[0 if container is tuple else 1]
+    return Any
 
 
 def _section(kind: Any) -> type[msgspec.Struct] | None:

@@ -8,6 +8,7 @@ from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.workers.inference.backends.echo.settings import EchoSettings
 from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
 from hyperinfer.workers.inference.backends.ollama.settings import OllamaSettings
+from hyperinfer.workers.inference.backends.openai.settings import OpenAISettings
 from hyperinfer.workers.inference.cache.config import CacheSettings
 
 
@@ -22,6 +23,7 @@ class InferenceSettings(WorkerSettings, frozen=True):
     cache: CacheSettings = CacheSettings()
     llamacpp: LlamaCppSettings = LlamaCppSettings()
     ollama: OllamaSettings = OllamaSettings()
+    openai: OpenAISettings = OpenAISettings()
     echo: EchoSettings = EchoSettings()
     queue: Annotated[int, Meta(ge=0, le=4096)] = 64
     queue_wait_s: Annotated[float, Meta(gt=0)] = 120.0

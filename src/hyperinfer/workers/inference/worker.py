@@ -8,6 +8,8 @@ from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.inference.backends.echo.backend import Echo
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
 from hyperinfer.workers.inference.backends.ollama.backend import open_ollama
+from hyperinfer.workers.inference.backends.openai.backend import open_openai
+from hyperinfer.workers.inference.backends.openai.servers import servers_of
 from hyperinfer.workers.inference.cache import open_cache
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
@@ -47,6 +49,10 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
                 await parts.enter_async_context(
                     open_ollama(settings.ollama, clock=context.clock, changed=service.refresh)
                 )
+            )
+        for server in servers_of(settings.openai):
+            service.add(
+                await parts.enter_async_context(open_openai(server, clock=context.clock, changed=service.refresh))
             )
         if settings.echo.enabled:
             service.add(Echo(settings.echo, context.clock, service.refresh))

@@ -1,6 +1,6 @@
 """Reading an answer that a server of OpenAI's kind streams: bytes in, pieces of the answer out, and in the end how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -16,13 +16,14 @@ _chunk = msgspec.json.Decoder(Chunk)
 
 
 class ChunkReader:
-    """One answer as it comes. No I/O; `who` is the server's name in errors."""
+    """One answer as it comes. No I/O; `who` is the server's name in errors, `decode` makes a chunk of an event."""
 
-    def __init__(self, who: str) -> None:
+    def __init__(self, who: str, *, decode: Callable[[bytes], Chunk] = _chunk.decode) -> None:
         self._who = who
+        self._decode = decode
         self._events = EventReader()
         self._reasons: dict[int, str] = {}
-        self._usage: CompletionUsage | None = None
+        self.usage: CompletionUsage | None = None
         self.done = False
 
     def take(self, piece: bytes) -> Sequence[ChunkChoice]:
@@ -33,28 +34,38 @@ class ChunkReader:
                 if data == DONE:
                     self.done = True
                     break
-                self._take_chunk(_chunk.decode(data), added)
+                self._take_chunk(self._decode(data), added)
         except (msgspec.DecodeError, UnicodeDecodeError, TooLarge) as error:
             raise BackendFailed(f"{self._who}'s answer makes no sense.") from error
         return added
 
-    def end(self) -> End:
-        """How it ended. Raises `BackendFailed` if it did not say of every choice, or told no usage."""
+    def end(self, *, estimate: CompletionUsage | None = None) -> End:
+        """How it ended; `estimate` stands in for a usage that was not told.
+
+        Raises `BackendFailed` if it did not say of every choice, or of the usage.
+        """
         reasons = tuple(reason for _, reason in sorted(self._reasons.items()))
-        if not reasons or self._usage is None or max(self._reasons) != len(reasons) - 1:
+        usage = self.usage or estimate
+        if not reasons or usage is None or max(self._reasons) != len(reasons) - 1:
             raise BackendFailed(f"{self._who}'s answer ended without a reason or its usage.")
-        return End(finish_reasons=reasons, usage=self._usage)
+        return End(finish_reasons=reasons, usage=usage)
 
     def _take_chunk(self, chunk: Chunk, added: list[ChunkChoice]) -> None:
         if chunk.error is not None:
             raise BackendFailed(f"{self._who} failed in mid-answer.")
         if chunk.usage is not None:
-            self._usage = chunk.usage
+            self.usage = chunk.usage
         for choice in chunk.choices:
             if not 0 <= choice.index < MAX_CHOICES:
                 raise BackendFailed(f"{self._who}'s answer makes no sense.")
             delta = choice.delta
-            if delta.content or delta.reasoning_content or delta.refusal or delta.tool_calls is not msgspec.UNSET:
+            said = delta.content or delta.reasoning_content or delta.refusal or delta.tool_calls is not msgspec.UNSET
+            if said or _is_told(choice.logprobs):
                 added.append(choice)
             if choice.finish_reason is not None:
                 self._reasons[choice.index] = choice.finish_reason
+
+
+def _is_told(logprobs: msgspec.Raw | msgspec.UnsetType) -> bool:
+    """Whether there are logprobs; a token that ends in the middle of a letter has some, and no text yet."""
+    return logprobs is not msgspec.UNSET and bytes(logprobs) != b"null"
