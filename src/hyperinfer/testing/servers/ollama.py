@@ -30,6 +30,7 @@ Fault = Literal["none", "dies", "error", "garbage", "stalls", "no_end", "page", 
 """What goes wrong after `fault_after` tokens: it closes the connection, reports an error in a line, says what is no JSON,
 says nothing more, ends without an end mark. `page` answers with HTML instead; with a `huge_line` a line has no end."""
 
+BODY: web.RequestKey[Mapping[str, Any]] = web.RequestKey("body", Mapping)
 _words = re.compile(r"\s*\S+|\s+")
 
 
@@ -65,7 +66,7 @@ class OllamaModel:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that it got."""
+    """A request that it got; names of headers are in small letters."""
 
     path: str
     body: Mapping[str, Any]
@@ -189,7 +190,9 @@ class OllamaServer:
         will = self.will
         try:
             body = await self._body(request)
-            self.record.asked.append(Asked(request.path, body, dict(request.headers)))
+            self.record.asked.append(
+                Asked(request.path, body, {name.lower(): value for name, value in request.headers.items()})
+            )
             if will.redirects_to:
                 raise web.HTTPTemporaryRedirect(will.redirects_to)
             if will.key and request.headers.get("authorization") != f"Bearer {will.key}":
@@ -208,7 +211,7 @@ class OllamaServer:
             body: Mapping[str, Any] = json.loads(await request.read())
         except ValueError:
             raise Refused(400, "invalid character 'b' looking for beginning of object key string") from None
-        request["body"] = body
+        request[BODY] = body
         return body
 
     async def _root(self, request: web.Request) -> web.Response:
@@ -239,7 +242,7 @@ class OllamaServer:
         return web.json_response({"models": listed})
 
     async def _show(self, request: web.Request) -> web.Response:
-        model = self._model(request["body"])
+        model = self._model(request[BODY])
         told = {"modelfile": "", "template": "", "details": model.details(sizes=False), "modified_at": STAMP}
         info = {"general.architecture": "llama", "llama.context_length": model.context_length}
         return web.json_response(told | {"model_info": info, "capabilities": list(model.capabilities)})
@@ -265,7 +268,7 @@ class OllamaServer:
     # --- answers -----------------------------------------------------------------------------------------
 
     async def _answering(self, request: web.Request) -> web.StreamResponse:
-        body = request["body"]
+        body = request[BODY]
         model = self._model(body)
         is_chat = request.path == "/api/chat"
         is_empty = not (body.get("messages") if is_chat else body.get("prompt"))
@@ -331,7 +334,7 @@ class OllamaServer:
     async def _say(
         self, request: web.Request, model: OllamaModel, lines: Sequence[dict[str, Any]], tokens: int, is_chat: bool
     ) -> web.StreamResponse:
-        body, will = request["body"], self.will
+        body, will = request[BODY], self.will
         if will.fault == "page":
             return web.Response(text="<html>Log in</html>", content_type="text/html")
         limit = (body.get("options") or {}).get("num_predict", -1)
@@ -405,7 +408,7 @@ class OllamaServer:
     # --- embeddings and pulling ----------------------------------------------------------------------------
 
     async def _embed(self, request: web.Request) -> web.Response:
-        body = request["body"]
+        body = request[BODY]
         model = self._model(body)
         self._load(model, body)
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
@@ -430,7 +433,7 @@ class OllamaServer:
         return web.json_response(told | {"total_duration": 280791782, "load_duration": 265485679} | counted)
 
     async def _pull(self, request: web.Request) -> web.StreamResponse:
-        name = request["body"].get("model") or request["body"].get("name", "")
+        name = request[BODY].get("model") or request[BODY].get("name", "")
         reply = web.StreamResponse(headers={"content-type": NDJSON})
         await reply.prepare(request)
         await reply.write(_line({"status": "pulling manifest"}))

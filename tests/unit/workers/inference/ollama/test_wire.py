@@ -76,7 +76,8 @@ def test_sampling_becomes_options(given: dict[str, Any], option: dict[str, Any])
 
 @pytest.mark.parametrize("field", ["user", "service_tier", "metadata", "unknown_to_us"])
 def test_what_is_not_for_the_model_stays_behind(field: str) -> None:
-    assert chat(**{field: "auto"}) == chat()
+    fields: dict[str, Any] = {field: "auto"}
+    assert chat(**fields) == chat()
 
 
 def test_the_operators_options_are_there_unless_the_request_says_otherwise() -> None:
