@@ -79,7 +79,8 @@ class Behaviour:
 
     `calls` are the tools that a model calls when it is given tools, as `(name, arguments)`. With `refuses` every request
     for an answer gets this status and text. `hold` is waited for before a first token, `key` is what has to be shown.
-    `lists_capabilities` is whether `/api/tags` has them, as newer versions do.
+    `lists_capabilities` is whether `/api/tags` has them, as newer versions do; `keeps_loaded` is whether models are in use
+    by others when they are unloaded.
     """
 
     text: str = "The answer is: 4"
@@ -95,6 +96,7 @@ class Behaviour:
     parallel: int = 1
     lists_capabilities: bool = True
     redirects_to: str = ""
+    keeps_loaded: bool = False
 
 
 @dataclass(slots=True)
@@ -273,7 +275,8 @@ class OllamaServer:
         is_chat = request.path == "/api/chat"
         is_empty = not (body.get("messages") if is_chat else body.get("prompt"))
         if is_empty and body.get("keep_alive") == 0:
-            self.loaded.pop(model.name, None)
+            if not self.will.keeps_loaded:
+                self.loaded.pop(model.name, None)
             return web.json_response(self._last(model, is_chat, done_reason="unload"))
         self._check(model, body, "chat" if is_chat else "generate")
         context = self._load(model, body)
