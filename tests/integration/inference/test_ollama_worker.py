@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -31,7 +32,7 @@ async def test_a_worker_offers_what_ollama_has(tmp_path: Path) -> None:
         chunks.extend(some)
 
     async with OllamaServer.running(MODEL) as server:
-        settings = {"llamacpp__enabled": False, "ollama__enabled": "auto", "ollama__url": server.url}
+        settings: dict[str, Any] = {"llamacpp__enabled": False, "ollama__enabled": "auto", "ollama__url": server.url}
         parts = [part(gateway.worker(), home=tmp_path), part(WORKER, home=tmp_path, **settings)]
         prepare(parts, home=tmp_path, now=SystemClock().now())
         async with asyncio.timeout(30), running(parts, home=tmp_path, net=MemoryNet()):
