@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from hyperinfer.contracts.openai import Chunk, ChunkChoice, CompletionUsage, Delta
+from hyperinfer.contracts.openai import Anything, Chunk, ChunkChoice, CompletionUsage, Delta
 from hyperinfer.errors import BackendFailed
 from hyperinfer.workers.inference.backends import Embedded, End
 from hyperinfer.workers.inference.backends.chunks import ChunkReader
@@ -60,7 +60,7 @@ class TheirChoice(Struct, frozen=True):
     delta: TheirDelta | None = None
     text: str | None = None
     finish_reason: str | None = None
-    logprobs: Raw | None = None
+    logprobs: Anything = UNSET
 
 
 class TheirChunk(Struct, frozen=True):
@@ -118,7 +118,7 @@ def _choice(theirs: TheirChoice) -> ChunkChoice:
         ),
         index=theirs.index,
         finish_reason=None if theirs.finish_reason is None else _reason(theirs.finish_reason),
-        logprobs=UNSET if theirs.logprobs is None else _as_chats_have(theirs.logprobs),
+        logprobs=_as_chats_have(theirs.logprobs),
     )
 
 
@@ -129,7 +129,9 @@ def _reason(theirs: str) -> str:
     return reason
 
 
-def _as_chats_have(raw: Raw) -> Raw | msgspec.UnsetType:
+def _as_chats_have(raw: Anything) -> Anything:
+    if isinstance(raw, msgspec.UnsetType) or bytes(raw) == b"null":
+        return UNSET
     logprobs = _logprobs.decode(raw)
     if logprobs.content is not None:
         return raw

@@ -5,7 +5,7 @@ Sources: https://platform.openai.com/docs/guides/error-codes, and what vLLM, SGL
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -36,14 +36,18 @@ CONTEXT_TEXT = re.compile(
     r"longer than the maximum model length|max_model_len",
     re.IGNORECASE,
 )
-CONTEXT_TOKENS = re.compile(
-    r"(?:maximum context length (?:of|is)|context length (?:of|is|\()|available context size \()\D{0,3}(\d+)",
-    re.IGNORECASE,
+CONTEXT_TOKENS = (
+    re.compile(r"context length \D{0,4}(\d+)", re.IGNORECASE),
+    re.compile(r"available context size \((\d+)"),
 )
-PROMPT_TOKENS = re.compile(
-    r"(\d+) in the messages|(\d+) input tokens|resulted in (\d+) tokens|request \((\d+) tokens\)|input \((\d+) tokens\)|"
-    r"requested (\d+) tokens"
+PROMPT_TOKENS = (
+    re.compile(r"(\d+) in the (?:messages|prompt)"),
+    re.compile(r"(\d+) (?:input|prompt) tokens"),
+    re.compile(r"resulted in (\d+) tokens"),
+    re.compile(r"(?:request|input) \((\d+) tokens\)"),
+    re.compile(r"requested (\d+) tokens"),
 )
+"""Where servers tell numbers in words alone, the most telling first."""
 UNPAID = frozenset({"insufficient_quota", "billing_not_active", "billing_hard_limit_reached"})
 
 
@@ -162,9 +166,8 @@ def _is_context(said: Said) -> bool:
 
 def _too_long(said: Said, asked: Asked) -> ContextExceeded:
     text = _text(said.message)
-    context, prompt = CONTEXT_TOKENS.search(text), PROMPT_TOKENS.search(text)
-    context_tokens = _number(said.n_ctx) or (int(context[1]) if context else 0)
-    prompt_tokens = _number(said.n_prompt_tokens) or (int(next(filter(None, prompt.groups()))) if prompt else 0)
+    context_tokens = _number(said.n_ctx) or _first(CONTEXT_TOKENS, text)
+    prompt_tokens = _number(said.n_prompt_tokens) or _first(PROMPT_TOKENS, text)
     if not (context_tokens and prompt_tokens):
         return ContextExceeded("This is more than the model's context holds.", param=asked.param)
     return ContextExceeded(
@@ -173,6 +176,10 @@ def _too_long(said: Said, asked: Asked) -> ContextExceeded:
         prompt_tokens=prompt_tokens,
         context_tokens=context_tokens,
     )
+
+
+def _first(patterns: Iterable[re.Pattern[str]], text: str) -> int:
+    return next((_number(found[1]) for pattern in patterns if (found := pattern.search(text))), 0)
 
 
 def _number(value: object) -> int:
