@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.inference import ModelStatus, Processed, ProcessRequest, WorkerStatus
 from hyperinfer.contracts.method import NO_META
-from hyperinfer.facilities.clock import SystemClock
+from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
@@ -28,12 +28,18 @@ class Asking:
     """One streamed request: its chunks as they come."""
 
     def __init__(self) -> None:
+        self.head: dict[str, Any] = {}
         self.chunks: list[dict[str, Any]] = []
         self.began = asyncio.Event()
 
     async def send(self, chunks: Sequence[bytes]) -> None:
-        self.chunks += [msgspec.json.decode(chunk) for chunk in chunks]
-        self.began.set()
+        for chunk in chunks:
+            said = msgspec.json.decode(chunk)
+            if "choices" not in said:
+                self.head = said
+                continue
+            self.chunks.append(said)
+            self.began.set()
 
     @property
     def text(self) -> str:
@@ -65,6 +71,18 @@ class House:
     async def ready(self) -> None:
         await self.until(lambda model: model.state == "ready")
 
+    async def until_models(self, condition: Callable[[dict[str, ModelStatus]], bool], timeout_s: float = 20.0) -> None:
+        """Wait for a state of all models, by name."""
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(lambda: condition({model.name: model for model in self._status.models}))
+
+    def pid(self, model: str = "") -> int:
+        """The engine's process of a model, or of the first one."""
+        engine = self.backend.hosted(model).engine
+        assert engine is not None
+        assert engine.pid is not None
+        return engine.pid
+
     async def ask(self, body: dict[str, Any], send: Send | None = None, **fields: Any) -> Processed:
         request = ProcessRequest(body=msgspec.Raw(msgspec.json.encode(body)), **fields)
         return await self.service.process(request, call(send))
@@ -81,16 +99,21 @@ def call(send: Send | None = None) -> Call:
 
 
 @asynccontextmanager
-async def house(tmp_path: Path, *, queue: int = 64, **settings: Any) -> AsyncIterator[House]:
-    clock, registry = SystemClock(), CollectorRegistry()
+async def house(
+    tmp_path: Path, *, queue: int = 64, default: str = "", clock: Clock | None = None, **settings: Any
+) -> AsyncIterator[House]:
+    """A service with the engine; models are looked for in `tmp_path/models`."""
+    clock, registry = clock or SystemClock(), CollectorRegistry()
     llamacpp = LlamaCppSettings(**{"threads": 1, "context_tokens": 512, **settings})
     meters = Meters(registry)
-    given = InferenceSettings(llamacpp=llamacpp, queue=queue)
+    given = InferenceSettings(llamacpp=llamacpp, queue=queue, default_model=default)
     cache = in_memory(given.cache, clock=clock, registry=registry)
     service = InferenceService(given, clock=clock, meters=meters, cache=cache)
     async with open_llamacpp(
         llamacpp,
         data=tmp_path,
+        models=tmp_path / "models",
+        default=default,
         clock=clock,
         changed=service.refresh,
         restarted=meters.restarts.labels("llamacpp").inc,

@@ -16,6 +16,7 @@ import structlog
 from tests.integration.inference.conftest import Asking, House, house
 
 from hyperinfer.errors import BackendFailed, BadRequest, StartError, StreamStalled, Unavailable
+from hyperinfer.testing.gguf import write
 from hyperinfer.workers.inference.backends.llamacpp import engine as engines
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_model]
@@ -26,8 +27,7 @@ ENDLESS = {"logit_bias": {"2": -100}}
 
 async def busy_slots(running: House) -> int:
     """Slots that the engine itself is working in."""
-    client = running.backend._engine._client
-    assert client is not None
+    client = await running.backend.hosted().client()
     async with client._session.get("http://engine/slots", timeout=aiohttp.ClientTimeout(total=5)) as reply:
         return sum(slot["is_processing"] for slot in await reply.json())
 
@@ -108,8 +108,7 @@ async def test_no_prompt_is_logged_even_when_the_engine_complains(tmp_path: Path
 async def test_an_engine_that_dies_is_back_within_three_seconds(tmp_path: Path, how: signal.Signals) -> None:
     async with house(tmp_path, context_tokens=2048) as running:
         await running.ready()
-        asking, pid = Asking(), running.backend.pid
-        assert pid is not None
+        asking, pid = Asking(), running.pid()
         body = {"messages": [{"role": "user", "content": "Count."}], **ENDLESS}
         async with asyncio.TaskGroup() as group:
             task = group.create_task(_failure(running, body, asking))
@@ -121,7 +120,7 @@ async def test_an_engine_that_dies_is_back_within_three_seconds(tmp_path: Path, 
             assert failure.retryable
             assert await running.say("Say hello.", max_tokens=4), "a request that comes meanwhile waits"
         assert time.monotonic() - died < 3.0
-        assert running.backend.pid not in (None, pid)
+        assert running.pid() != pid
         restarts = running.registry.get_sample_value(
             "ai_platform_inference_backend_restarts_total", {"backend": "llamacpp"}
         )
@@ -140,13 +139,12 @@ async def _failure(running: House, body: Any, asking: Asking) -> Exception | Non
 async def test_an_engine_that_hangs_is_ended_and_started_again(tmp_path: Path) -> None:
     async with house(tmp_path, stall_timeout_s=1.0) as running:
         await running.ready()
-        pid = running.backend.pid
-        assert pid is not None
+        pid = running.pid()
         os.kill(pid, signal.SIGSTOP)
         with pytest.raises(BackendFailed, match="said nothing for 1 s"):
             await running.say("Say hello.")
         assert await running.say("Say hello.", max_tokens=4)
-        assert running.backend.pid != pid
+        assert running.pid() != pid
 
 
 async def test_an_engine_that_cannot_load_its_model_says_why_and_is_tried_again(
@@ -154,7 +152,7 @@ async def test_an_engine_that_cannot_load_its_model_says_why_and_is_tried_again(
 ) -> None:
     monkeypatch.setattr(engines, "PAUSES_S", (0.0, 0.0, 0.2))
     broken = tmp_path / "Broken Model.gguf"
-    broken.write_bytes(b"GGUF" + b"\0" * 100)
+    write(broken, {"general.architecture": "none-that-there-is", "tokenizer.chat_template": "{{ messages }}"})
     async with house(tmp_path, model_path=str(broken)) as running:
         await running.until(lambda model: model.state == "away")
         assert running.service.not_ready()
@@ -164,6 +162,15 @@ async def test_an_engine_that_cannot_load_its_model_says_why_and_is_tried_again(
         assert running.service.status().models[0].name == "broken-model"
         before = restarts(running)
         await running.until(lambda _: restarts(running) > before)
+
+
+async def test_a_file_that_is_not_complete_is_no_reason_to_start_an_engine(tmp_path: Path) -> None:
+    broken = tmp_path / "half.gguf"
+    broken.write_bytes(b"GGUF" + b"\x03\0\0\0" + b"\x05" + b"\0" * 15)
+    async with house(tmp_path, model_path=str(broken)) as running:
+        assert running.service.not_ready() == ["The file is not complete."]
+        with pytest.raises(Unavailable):
+            await running.say("Hello.")
 
 
 def restarts(running: House) -> float:
@@ -189,7 +196,7 @@ from tests.integration.inference.conftest import house
 async def main():
     async with house(Path(sys.argv[1])) as running:
         await running.ready()
-        print(running.backend.pid, flush=True)
+        print(running.pid(), flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -227,9 +234,8 @@ async def test_stopping_ends_the_engine_and_removes_its_folder(tmp_path: Path, d
     (data / "engine" / "left by one who was killed").touch()
     async with house(data) as running:
         await running.ready()
-        pid = running.backend.pid
-        assert pid is not None
-        process = running.backend._engine._process
+        pid = running.pid()
+        process = running.backend.hosted().engine._process  # type: ignore[union-attr]  # it has just had a pid
         assert process is not None
         folder = process.socket.parent
         assert folder.stat().st_mode & 0o777 == 0o700

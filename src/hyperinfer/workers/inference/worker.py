@@ -38,6 +38,8 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
                     open_llamacpp(
                         settings.llamacpp,
                         data=context.paths.data,
+                        models=context.paths.models,
+                        default=settings.default_model,
                         clock=context.clock,
                         changed=service.refresh,
                         restarted=meters.restarts.labels(LlamaCpp.name).inc,
@@ -45,10 +47,8 @@ async def open_inference(context: Context[InferenceSettings], own: Caller) -> As
                 )
             )
         if settings.ollama.enabled:
-            service.add(
-                await parts.enter_async_context(
-                    open_ollama(settings.ollama, clock=context.clock, changed=service.refresh)
-                )
+            await parts.enter_async_context(
+                open_ollama(settings.ollama, clock=context.clock, changed=service.refresh, found=service.add)
             )
         for server in servers_of(settings.openai):
             service.add(

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hyperinfer.contracts.openai import Delta
+from hyperinfer.contracts.openai import CachedTokens, ChunkChoice
 from hyperinfer.errors import BackendFailed, BadRequest, ContextExceeded, HyperinferError, Unavailable
 from hyperinfer.workers.inference.backends import End
-from hyperinfer.workers.inference.backends.llamacpp.client import EngineClient, EngineLost, EngineStalled, Reading
+from hyperinfer.workers.inference.backends.llamacpp.client import EngineClient, EngineLost, EngineStalled
+from hyperinfer.workers.inference.backends.llamacpp.wire import said
+from hyperinfer.workers.inference.backends.llamacpp.wire.texts import TextReader
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5, "prompt_tokens_details": {"cached_tokens": 1}}
 
@@ -79,11 +81,11 @@ async def client(engine: Engine, *, stall_timeout_s: float = 5.0) -> AsyncIterat
             await runner.cleanup()
 
 
-async def ask(talking: EngineClient) -> tuple[list[Delta], End]:
-    heard: list[Delta] = []
+async def ask(talking: EngineClient) -> tuple[list[ChunkChoice], End]:
+    heard: list[ChunkChoice] = []
 
-    async def emit(deltas: Sequence[Delta]) -> None:
-        heard.extend(deltas)
+    async def emit(pieces: Sequence[ChunkChoice]) -> None:
+        heard.extend(pieces)
 
     return heard, await talking.chat(b"{}", emit)
 
@@ -92,9 +94,14 @@ async def test_an_answer_is_its_deltas_and_its_end() -> None:
     engine = Engine(*ANSWER)
     async with client(engine) as talking:
         heard, end = await ask(talking)
-    assert heard == [Delta(content="one"), Delta(reasoning_content="hm"), Delta(content=" two")]
-    assert end.finish_reason == "stop"
+    assert [(piece.delta.content, piece.delta.reasoning_content) for piece in heard] == [
+        ("one", None),
+        (None, "hm"),
+        (" two", None),
+    ]
+    assert end.finish_reasons == ("stop",)
     assert (end.usage.prompt_tokens, end.usage.completion_tokens) == (3, 2)
+    assert end.usage.prompt_tokens_details == CachedTokens(1)
     assert engine.asked[0].headers["authorization"] == "Bearer secret"
 
 
@@ -168,11 +175,42 @@ async def test_an_engine_that_is_not_there_has_not_seen_the_request(tmp_path: Pa
     assert not lost.value.begun
 
 
-def test_reading_is_the_same_however_the_answer_is_cut() -> None:
-    whole = b"".join(ANSWER)
-    for size in (1, 7, 100):
-        reading = Reading()
-        deltas = [delta for at in range(0, len(whole), size) for delta in reading.take(whole[at : at + size])]
-        assert "".join(delta.content or "" for delta in deltas) == "one two"
+NATIVE = (
+    b'data: {"content":"","prompt_progress":{"total":3,"processed":3}}\n\n',
+    b'data: {"content":"one","completion_probabilities":[{"token":"one","logprob":-1,"top_logprobs":[]}]}\n\n',
+    b'data: {"content":" two"}\n\n',
+    b'data: {"stop":true,"stop_type":"limit","tokens_predicted":2,"tokens_evaluated":3,"timings":{"cache_n":1}}\n\n',
+)
+
+
+def test_a_text_is_read_the_same_however_it_is_cut() -> None:
+    whole = b"".join(NATIVE)
+    for size in (1, 7, 100, 1000):
+        reading = TextReader()
+        pieces = [piece for at in range(0, len(whole), size) for piece in reading.take(whole[at : at + size])]
+        assert [piece.delta.content for piece in pieces] == ["one", " two"]
+        assert json.loads(bytes(pieces[0].logprobs)) == {  # type: ignore[arg-type]  # Raw, where there are some
+            "content": [{"token": "one", "logprob": -1, "top_logprobs": []}]
+        }
         assert reading.done
-        assert reading.end().finish_reason == "stop"
+        end = reading.end()
+        assert end.finish_reasons == ("length",)
+        assert (end.usage.prompt_tokens, end.usage.completion_tokens) == (3, 2)
+        assert end.usage.prompt_tokens_details == CachedTokens(1)
+
+
+@pytest.mark.parametrize("event", [b"data: nonsense\n\n", b'data: {"error":{"message":"no"}}\n\n'])
+def test_a_text_that_makes_no_sense_has_failed(event: bytes) -> None:
+    with pytest.raises(BackendFailed):
+        TextReader().take(event)
+    with pytest.raises(BackendFailed):
+        TextReader().end()
+
+
+def test_vectors_are_put_in_the_order_of_their_inputs_and_none_may_be_missing() -> None:
+    reply = said.Vectors(
+        data=(said.Vector(1, "AAAAAA=="), said.Vector(0, "AACAPw==")), usage=said.VectorUsage(prompt_tokens=2)
+    )
+    assert reply.in_order(2) == (b"\0\0\x80?", b"\0\0\0\0")
+    with pytest.raises(BackendFailed):
+        reply.in_order(3)

@@ -41,9 +41,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_an_installed_model_is_found_without_importing_it(package: Path, tmp_path: Path) -> None:
-    source = weights.source("", tmp_path, packaged())
-    assert source.name == "tiny"
-    assert await source.find() == package
+    assert await weights.find(packaged(), tmp_path) == package
     assert packaged().module not in sys.modules
 
 
@@ -109,12 +107,6 @@ async def test_a_model_is_fetched_out_of_its_wheel(tmp_path: Path, monkeypatch: 
     path = await weights.find(packaged(module="surely_not_installed"), tmp_path)
     assert path.read_bytes() == CONTENT
     assert path.is_relative_to(tmp_path / "cache")
-
-
-def test_a_configured_file_names_its_model(tmp_path: Path) -> None:
-    path = tmp_path / "Qwen 2.5 (Q4).gguf"
-    path.write_bytes(CONTENT)
-    assert weights.source(str(path), tmp_path).name == "qwen-2.5-q4"
 
 
 def test_a_missing_library_says_how_to_install_it() -> None:

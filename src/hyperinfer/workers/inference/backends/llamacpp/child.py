@@ -19,15 +19,19 @@ QUIET = 2
 
 
 class EngineOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What to serve, and how. `context_tokens` is for each slot; sizes of batches are in tokens."""
+    """What to serve, and how. `context_tokens` is for each slot; sizes of batches are in tokens. `chat_template` is used
+    instead of the model's own, if there is one; `projector_path` names what makes images into tokens."""
 
     model_path: str
-    socket: str
-    key: str
     slots: int
     context_tokens: int
     threads: int
-    parent: int
+    socket: str = ""
+    key: str = ""
+    parent: int = 0
+    embeds: bool = False
+    chat_template: str = ""
+    projector_path: str = ""
     batch_tokens: int = 128
     cache_mib: int = 64
 
@@ -59,9 +63,17 @@ def _serve(order: EngineOrder) -> object:
     params.n_parallel = order.slots
     params.n_ctx = order.slots * order.context_tokens
     # Small batches, so that a caller who goes away while a long prompt is read is noticed soon.
-    params.n_batch = params.n_ubatch = order.batch_tokens
+    # A text to embed has to be in one batch, though.
+    params.n_batch = params.n_ubatch = order.context_tokens if order.embeds else order.batch_tokens
+    params.embedding = order.embeds
     params.cache_ram_mib = order.cache_mib
+    # An answer is gone on with where we say so, not wherever a conversation ends with an assistant's message.
+    params.prefill_assistant = False
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = order.threads
+    if order.chat_template:
+        params.chat_template = order.chat_template
+    if order.projector_path:
+        params.mmproj.path = order.projector_path
     params.ui = False
     params.verbosity = QUIET
     return xllamacpp.Server(params)

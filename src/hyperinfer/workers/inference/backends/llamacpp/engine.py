@@ -1,9 +1,9 @@
-"""Keeps an engine running: finds its model, starts it, notices its end, and starts it again with growing pauses."""
+"""Keeps an engine running: has its model found, starts it, notices its end, and starts it again with growing pauses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -11,9 +11,10 @@ import structlog
 from hyperinfer.errors import HyperinferError, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.inference.backends import State
+from hyperinfer.workers.inference.backends.llamacpp.child import EngineOrder
 from hyperinfer.workers.inference.backends.llamacpp.client import EngineClient
 from hyperinfer.workers.inference.backends.llamacpp.process import EngineProcess, engine_process
-from hyperinfer.workers.inference.backends.llamacpp.wire import EngineProps
+from hyperinfer.workers.inference.backends.llamacpp.wire.said import EngineProps
 
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Before the first restart, the second, and so on; the last one holds from then on."""
@@ -30,22 +31,22 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """How it stands: `reason` says why it is not ready, `props` what it said of itself when it last was."""
+    """How it stands: `reason` says why it is not ready, `props` what it said of itself when it last was, `fills_in`
+    whether its model has tokens for filling in."""
 
     state: State
     reason: str = ""
     props: EngineProps | None = None
+    fills_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `find` gives the model's file, and may take its time to fetch it; `data` is a folder to work in."""
+    """What to run. `order` gives what the engine is told, and may take its time to fetch the model; `folder` is for its
+    socket."""
 
-    find: Callable[[], Awaitable[Path]]
-    data: Path
-    slots: int
-    context_tokens: int
-    threads: int
+    order: Callable[[], Awaitable[EngineOrder]]
+    folder: Path
     load_timeout_s: float
     stall_timeout_s: float
 
@@ -67,6 +68,7 @@ class Engine:
         self._changed = changed
         self._restarted = restarted
         self._loading = f"The model {name} is being loaded."
+        self._tried = asyncio.Event()
         self._serving = asyncio.Event()
         self._gone = asyncio.Event()
         self._process: EngineProcess | None = None
@@ -77,6 +79,10 @@ class Engine:
     def pid(self) -> int | None:
         """The process that runs now."""
         return self._process.pid if self._process else None
+
+    async def tried(self) -> None:
+        """Wait until it is ready, or has failed to be for the first time; the plan's `load_timeout_s` bounds that."""
+        await self._tried.wait()
 
     async def client(self) -> EngineClient:
         """Who to talk to; waits a little for an engine that is being loaded. Raises `Unavailable`."""
@@ -116,46 +122,44 @@ class Engine:
             failures = 1 if self._clock.monotonic() - began > STEADY_S else failures + 1
             pause_s = PAUSES_S[min(failures, len(PAUSES_S)) - 1]
             log.warning("engine_ended", reason=reason, restart_in_s=pause_s)
-            self._set(EngineState("away" if failures >= AWAY_AFTER else "loading", reason, self.state.props))
+            state: State = "away" if failures >= AWAY_AFTER else "loading"
+            self._set(replace(self.state, state=state, reason=reason))
+            self._tried.set()
             await self._clock.sleep(pause_s)
             self._restarted()
 
     async def _run_once(self) -> str:
         """Run one engine to its end; returns how that came about. Raises `BackendFailed`, `StartError`."""
         plan = self._plan
-        path = await plan.find()
+        order = await plan.order()
         began = self._clock.monotonic()
-        log.info("engine_loading", file=path.name, size_mb=path.stat().st_size // 10**6, threads=plan.threads)
-        async with engine_process(
-            model_path=path,
-            data=plan.data,
-            slots=plan.slots,
-            context_tokens=plan.context_tokens,
-            threads=plan.threads,
-        ) as process:
+        log.info("engine_loading", file=Path(order.model_path).name, threads=order.threads)
+        async with engine_process(order, plan.folder) as process:
             await process.serving(plan.load_timeout_s)
             async with EngineClient(process.socket, process.key, stall_timeout_s=plan.stall_timeout_s) as client:
                 props = await client.props()
+                fills_in = not order.embeds and await client.fills_in()
                 took_s = round(self._clock.monotonic() - began, 2)
                 log.info("engine_ready", pid=process.pid, took_s=took_s, context_tokens=props.context_tokens)
-                async with self._current(process, client, props):
+                async with self._current(process, client, EngineState("ready", props=props, fills_in=fills_in)):
                     await process.exited()
             return await process.ended()
 
     @asynccontextmanager
-    async def _current(self, process: EngineProcess, client: EngineClient, props: EngineProps) -> AsyncIterator[None]:
+    async def _current(self, process: EngineProcess, client: EngineClient, state: EngineState) -> AsyncIterator[None]:
         """Let requests go to this engine for the length of the block."""
         self._process, self._client = process, client
         self._serving.set()
         self._gone.clear()
-        self._set(EngineState("ready", props=props))
+        self._set(state)
+        self._tried.set()
         try:
             yield
         finally:
             self._process = self._client = None
             self._serving.clear()
             self._gone.set()
-            self._set(EngineState("loading", self._loading, props))
+            self._set(replace(state, state="loading", reason=self._loading))
 
     def _set(self, state: EngineState) -> None:
         self.state = state

@@ -9,8 +9,8 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from hyperinfer.workers.inference.backends.llamacpp.child import EngineOrder
 CHILD = "hyperinfer.workers.inference.backends.llamacpp.child"
 STOP_TIMEOUT_S = 2.0
 SOCKET = "llama.sock"
+RANDOM_NAME_CHARS = 8
 MAX_SOCKET_PATH_BYTES = 100
 """Systems allow 103 to 107."""
 LAST_WORDS_S = 0.5
@@ -111,24 +112,30 @@ class EngineProcess:
             log.debug("engine_says", text=line)
 
 
-@asynccontextmanager
-async def engine_process(
-    *, model_path: Path, data: Path, slots: int, context_tokens: int, threads: int
-) -> AsyncIterator[EngineProcess]:
-    """An engine for the length of the block. It does not serve at once: wait for `serving`.
-
-    `data` is a folder that no other worker uses; the engine's own folder is made in it.
-    """
-    folder = socket_folder(data)
+@contextmanager
+def sockets(data: Path) -> Iterator[Path]:
+    """A folder for the engines' sockets that nobody else may enter, for the length of the block: `engine` in the data
+    folder, where what a killed worker left is found and removed, or a temporary one where the path would be too long
+    for a socket. `data` is a folder that no other worker uses."""
+    folder = data / "engine"
+    if len(os.fsencode(folder / ("x" * RANDOM_NAME_CHARS) / SOCKET)) > MAX_SOCKET_PATH_BYTES:
+        folder = Path(tempfile.mkdtemp(prefix="hyperinfer-"))
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
     try:
-        order = EngineOrder(
-            model_path=str(model_path),
-            socket=str(folder / SOCKET),
-            key=secrets.token_urlsafe(32),
-            slots=slots,
-            context_tokens=context_tokens,
-            threads=threads,
-            parent=os.getpid(),
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def engine_process(order: EngineOrder, folder: Path) -> AsyncIterator[EngineProcess]:
+    """An engine for the length of the block, with a socket in a folder of its own in this one. It does not serve at once:
+    wait for `serving`."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix="", ignore_cleanup_errors=True) as own:
+        order = msgspec.structs.replace(
+            order, socket=str(Path(own) / SOCKET), key=secrets.token_urlsafe(32), parent=os.getpid()
         )
         process = await _start(order)
         engine = EngineProcess(process, Path(order.socket), order.key)
@@ -137,19 +144,6 @@ async def engine_process(
                 yield engine
             finally:
                 await engine.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def socket_folder(data: Path) -> Path:
-    """An empty folder for the engine's socket that nobody else may enter: `engine` in the data folder, where what a
-    killed worker left is found and removed, or a temporary one where the path would be too long for a socket."""
-    folder = data / "engine"
-    if len(os.fsencode(folder / SOCKET)) > MAX_SOCKET_PATH_BYTES:
-        return Path(tempfile.mkdtemp(prefix="hyperinfer-"))
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
-    return folder
 
 
 async def _start(order: EngineOrder) -> asyncio.subprocess.Process:

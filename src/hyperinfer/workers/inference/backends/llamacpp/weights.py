@@ -3,10 +3,7 @@
 import asyncio
 import hashlib
 import importlib.util
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,8 +12,8 @@ import structlog
 from hyperinfer.errors import StartError
 from hyperinfer.kernel.files import write_atomic
 from hyperinfer.workers.inference.backends.llamacpp import fetch
+from hyperinfer.workers.inference.backends.llamacpp.gguf import MAGIC
 
-MAGIC = b"GGUF"
 VERIFIED = "verified-models.json"
 MAX_REMEMBERED = 64
 
@@ -47,46 +44,29 @@ SMOLLM2 = Packaged(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A model: what to call it, and how to get its file. `find` raises `StartError` with what to do."""
-
-    name: str
-    find: Callable[[], Awaitable[Path]]
-
-
-def source(model_path: str, data: Path, packaged: Packaged = SMOLLM2) -> Source:
-    """The model that is configured. Raises `StartError` if its file is none that the engine can read."""
-    if model_path:
-        path = Path(model_path).expanduser().absolute()
-        check_gguf(path)
-        return Source(public_name(path), partial(_there, path))
-    return Source(packaged.model, partial(find, packaged, data))
-
-
-def public_name(path: Path) -> str:
-    """What to call the model in a file: its name without the ending, in lower case, odd characters as dashes."""
-    return re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-") or "model"
-
-
-def check_gguf(path: Path) -> None:
+def check_gguf(file: Path) -> None:
     """Raise `StartError` if there is no GGUF file."""
     try:
-        with path.open("rb") as file:
-            magic = file.read(len(MAGIC))
+        with file.open("rb") as content:
+            magic = content.read(len(MAGIC))
     except OSError as error:
-        raise StartError(f"llamacpp.model_path: cannot read {path}: {error.strerror}.") from error
+        raise StartError(f"llamacpp.model_path: cannot read {file}: {error.strerror}.") from error
     if magic != MAGIC:
-        raise StartError(f"llamacpp.model_path: {path} is no GGUF file.")
+        raise StartError(f"llamacpp.model_path: {file} is no GGUF file.")
 
 
 async def find(packaged: Packaged, data: Path) -> Path:
     """The file of a packaged model: as installed, as fetched before, or fetched now. Raises `StartError`."""
-    path = installed(packaged) or fetch.fetched(packaged.sha256, packaged.file)
-    if not path.exists():
-        await fetch.fetch(path, packaged.package, packaged.version, packaged.file, packaged.size_bytes)
-    await asyncio.to_thread(verify, path, packaged, data / VERIFIED)
-    return path
+    file = path(packaged)
+    if not file.exists():
+        await fetch.fetch(file, packaged.package, packaged.version, packaged.file, packaged.size_bytes)
+    await asyncio.to_thread(verify, file, packaged, data / VERIFIED)
+    return file
+
+
+def path(packaged: Packaged) -> Path:
+    """Where the file of a packaged model is: as installed, or where it is kept once it was fetched."""
+    return installed(packaged) or fetch.fetched(packaged.sha256, packaged.file)
 
 
 def installed(packaged: Packaged) -> Path | None:
@@ -94,20 +74,20 @@ def installed(packaged: Packaged) -> Path | None:
     spec = importlib.util.find_spec(packaged.module)
     if spec is None or not spec.submodule_search_locations:
         return None
-    path = Path(spec.submodule_search_locations[0]) / packaged.file
-    return path if path.exists() else None
+    file = Path(spec.submodule_search_locations[0]) / packaged.file
+    return file if file.exists() else None
 
 
-def verify(path: Path, packaged: Packaged, memory: Path) -> None:
+def verify(file: Path, packaged: Packaged, memory: Path) -> None:
     """Hold a file against its size and, the first time it is seen like this, its hash. Raises `StartError`."""
-    stat = path.stat()
-    seen = f"{path}:{stat.st_size}:{stat.st_mtime_ns}"
+    stat = file.stat()
+    seen = f"{file}:{stat.st_size}:{stat.st_mtime_ns}"
     known = _remembered(memory)
     if known.get(seen) == packaged.sha256:
         return
-    if stat.st_size != packaged.size_bytes or _sha256(path) != packaged.sha256:
+    if stat.st_size != packaged.size_bytes or _sha256(file) != packaged.sha256:
         raise StartError(
-            f"The model file {path} is damaged. Delete it and install {packaged.package}=={packaged.version} again, "
+            f"The model file {file} is damaged. Delete it and install {packaged.package}=={packaged.version} again, "
             "without its dependencies."
         )
     kept = dict(list(known.items())[-MAX_REMEMBERED + 1 :])
@@ -127,8 +107,3 @@ def _remembered(memory: Path) -> dict[str, str]:
     except (OSError, msgspec.DecodeError) as error:
         log.warning("verified_models_unreadable", reason=str(error))
         return {}
-
-
-async def _there(path: Path) -> Path:
-    check_gguf(path)
-    return path
