@@ -61,9 +61,9 @@ class Serving(Generic[B]):
 
     @asynccontextmanager
     async def running(self, opened: AbstractAsyncContextManager[B]) -> AsyncIterator[None]:
-        """Serve the backend for the length of the block; it calls `changed` back."""
+        """Serve the backend for the length of the block; it calls `changed` back, and `self.service.add` has been, or will
+        be, called with it by whoever opens it."""
         async with opened as self.backend:
-            self.service.add(self.backend)
             yield
 
     def changed(self) -> None:

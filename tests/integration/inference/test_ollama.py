@@ -35,7 +35,9 @@ async def house(*models: OllamaModel, key: str = "", **settings: Any) -> AsyncIt
         server.will.key = key
         there = House()
         wanted = OllamaSettings(**{"url": server.url, **QUICK, **settings})
-        async with there.running(open_ollama(wanted, clock=SystemClock(), changed=there.changed)):
+        async with there.running(
+            open_ollama(wanted, clock=SystemClock(), changed=there.changed, found=there.service.add)
+        ):
             await there.until(lambda found: len(found) == len(models))
             yield there, server
 

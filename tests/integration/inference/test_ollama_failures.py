@@ -32,7 +32,7 @@ House = Serving[Ollama]
 async def serving(url: str, *, service: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[House]:
     there = House(**(service or {}))
     wanted = OllamaSettings(**{"url": url, **QUICK, **settings})
-    async with there.running(open_ollama(wanted, clock=SystemClock(), changed=there.changed)):
+    async with there.running(open_ollama(wanted, clock=SystemClock(), changed=there.changed, found=there.service.add)):
         yield there
 
 
@@ -93,6 +93,7 @@ async def test_where_there_is_none_nothing_is_said() -> None:
         async with serving(f"http://{HOST}:{free_port()}") as there:
             await there.until(lambda _: "There is no Ollama" in there.backend.away)
             assert there.models == {}
+            assert there.service.status().backends == ()
     assert logs == []
 
 
@@ -102,6 +103,7 @@ async def test_where_one_has_to_be_its_absence_is_said_once() -> None:
             await server.stop()
             async with serving(server.url, enabled=True) as there:
                 await there.until(lambda _: "There is no Ollama" in there.backend.away)
+                assert [backend.available for backend in there.service.status().backends] == [False]
                 await server.start()
                 await there.until_there()
     assert [(log["log_level"], log["available"]) for log in logs if log["event"] == "backend"] == [

@@ -66,9 +66,15 @@ def test_models_as_recorded() -> None:
         context_tokens=2048,
         capabilities=(CHAT, COMPLETION, JSON, LOGPROBS),
         memory_bytes=321011056,
+        revision="fd5f44c0b5aff6453726119fc560d73a8a995a55b4a49804bc24b1969ecf1794",
     )
     assert embedder == BackendModel(
-        name="minilm:latest", state="idle", slots=1, context_tokens=0, capabilities=(EMBEDDING, DIMENSIONS)
+        name="minilm:latest",
+        state="idle",
+        slots=1,
+        context_tokens=0,
+        capabilities=(EMBEDDING, DIMENSIONS),
+        revision="c8041ef8caa002392964405816737dfb083e3b6696810d4b84182b0c2c3feaf9",
     )
 
 
@@ -113,6 +119,18 @@ def test_a_context_is_the_one_that_was_loaded_or_will_be() -> None:
     assert only(trained, OllamaSettings(context_tokens=4096)).context_tokens == 4096
     assert only(trained, OllamaSettings(context_tokens=32768)).context_tokens == 8192
     assert only(trained, loaded={"m:1b": Loaded("m:1b", context_length=1024)}).context_tokens == 1024
+
+
+def test_a_revision_is_ollamas_digest_and_whatever_options_lie_over_it() -> None:
+    made = tag(digest="fd5f")
+    plain, warm, cold = (
+        only(made, OllamaSettings(options=options)).revision
+        for options in ({}, {"temperature": 1, "top_k": 5}, {"temperature": 0, "top_k": 5})
+    )
+    assert plain == "fd5f"
+    assert len({plain, warm, cold}) == 3
+    assert only(made, OllamaSettings(options={"top_k": 5, "temperature": 1})).revision == warm
+    assert only(tag(), OllamaSettings(options={"top_k": 5})).revision == ""
 
 
 def test_states() -> None:

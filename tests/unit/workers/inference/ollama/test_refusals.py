@@ -16,7 +16,13 @@ from hyperinfer.errors import (
 )
 from hyperinfer.workers.inference.backends.ollama.refusals import refusal
 
-EXCEEDED = {"code": 400, "message": "…", "type": "exceed_context_size_error", "n_prompt_tokens": 5010, "n_ctx": 2048}
+EXCEEDED = {
+    "code": 400,
+    "message": "request (5010 tokens) exceeds the available context size (2048 tokens), try increasing it",
+    "type": "exceed_context_size_error",
+    "n_prompt_tokens": 5010,
+    "n_ctx": 2048,
+}
 NO_MEMORY = "model requires more system memory (8.4 GiB) than is available (3.1 GiB)"
 
 

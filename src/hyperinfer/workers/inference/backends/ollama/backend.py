@@ -50,18 +50,25 @@ class Ollama:
     name = "ollama"
 
     def __init__(
-        self, settings: OllamaSettings, client: OllamaClient, *, clock: Clock, changed: Callable[[], None]
+        self,
+        settings: OllamaSettings,
+        client: OllamaClient,
+        *,
+        clock: Clock,
+        changed: Callable[[], None],
+        found: Callable[["Ollama"], None],
     ) -> None:
         self._settings = settings
         self._client = client
         self._clock = clock
         self._changed = changed
+        self._found = found
         self._wire = Wire(settings)
         self._lookout = Lookout(self.name, self._look, clock=clock, every_s=settings.look_every_s, changed=changed)
         self._catalogue = Catalogue()
         self._reached_at: float | None = None
         self._away = ""
-        self._has_warned = settings.enabled == "auto"
+        self._is_found = False
         self._loading: set[str] = set()
         self._models: tuple[BackendModel, ...] = ()
 
@@ -76,6 +83,8 @@ class Ollama:
 
     async def run(self) -> None:
         """Keep looking at it, until cancelled."""
+        if self._settings.enabled != "auto":
+            self._tell_found()
         await self._lookout.run()
 
     async def chat(self, job: Job[ChatRequest], emit: Emit) -> End:
@@ -146,16 +155,21 @@ class Ollama:
         try:
             self._catalogue = await self._client.catalogue()
             self._reached_at, self._away = self._clock.monotonic(), ""
+            self._tell_found()
         except HyperinferError as error:
+            if self._is_found and not self._away and self._reached_at is None:
+                log.warning("backend", name=self.name, available=False, reason=error.message)
             self._away = error.message
             if self._reached_at is None or now - self._reached_at >= self._settings.grace_s:
                 self._catalogue = Catalogue()
-            if not self._has_warned:
-                log.warning("backend", name=self.name, available=False, reason=error.message)
             raise
         finally:
-            self._has_warned = True
             self._publish()
+
+    def _tell_found(self) -> None:
+        if not self._is_found:
+            self._is_found = True
+            self._found(self)
 
     def _publish(self) -> None:
         """Offer what is known now, if that is otherwise than before."""
@@ -193,10 +207,16 @@ class Ollama:
 
 
 @asynccontextmanager
-async def open_ollama(settings: OllamaSettings, *, clock: Clock, changed: Callable[[], None]) -> AsyncIterator[Ollama]:
-    """The Ollama server for the length of the block, whether it is there or not. Raises `ConfigError`."""
+async def open_ollama(
+    settings: OllamaSettings, *, clock: Clock, changed: Callable[[], None], found: Callable[[Ollama], None]
+) -> AsyncIterator[Ollama]:
+    """The Ollama server for the length of the block, whether it is there or not.
+
+    `found` is told of it once: at the beginning where there has to be one, otherwise when it answers for the first time,
+    so that nobody misses an Ollama where none was ever installed. Raises `ConfigError`.
+    """
     async with OllamaClient(settings) as client:
-        backend = Ollama(settings, client, clock=clock, changed=changed)
+        backend = Ollama(settings, client, clock=clock, changed=changed, found=found)
         async with background(backend.run(), name="ollama"):
             yield backend
 

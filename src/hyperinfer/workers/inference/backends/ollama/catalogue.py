@@ -3,11 +3,13 @@
 Source: https://github.com/ollama/ollama/blob/main/docs/api.md, and answers recorded from 0.32.15.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+import msgspec
 from msgspec import Struct
 
 from hyperinfer.workers.inference.backends import (
@@ -127,6 +129,7 @@ def offered(
                     capabilities=capabilities,
                     reason=away,
                     memory_bytes=loaded.size if loaded else 0,
+                    revision=_revision(tag, settings),
                 )
             )
     return tuple(models)
@@ -149,6 +152,14 @@ def _capabilities(tag: Tag, settings: OllamaSettings, version: str) -> tuple[str
         if _matches(tag.name, settings.continues):
             found.append(CONTINUES)
     return tuple(found)
+
+
+def _revision(tag: Tag, settings: OllamaSettings) -> str:
+    """Ollama's digest is of weights, template and parameters; the operator's options lie over the latter."""
+    if not (tag.digest and settings.options):
+        return tag.digest
+    options = msgspec.json.encode(settings.options, order="deterministic")
+    return f"{tag.digest} {hashlib.sha256(options).hexdigest()}"
 
 
 def _context_tokens(tag: Tag, loaded: Loaded | None, settings: OllamaSettings) -> int:

@@ -21,7 +21,9 @@ from hyperinfer.errors import (
 
 RETRY_AFTER_S = 2.0
 MAX_SHOWN_CHARS = 300
-TOO_LONG = ("exceed_context_size_error", "exceeds the context length", "exceeds maximum context length")
+TOO_LONG = ("exceeds the available context size", "exceeds the context length", "exceeds maximum context length")
+COUNTED = re.compile(r"\((\d+) tokens\) exceeds the available context size \((\d+) tokens\)")
+"""What the engine behind Ollama says of a prompt that is too long; its JSON is inside Ollama's text."""
 NO_MEMORY = re.compile(r"model requires more system memory \([\w. ]+\) than is available(?: \([\w. ]+\))?")
 
 
@@ -31,21 +33,7 @@ class Refusal(Struct, frozen=True):
     error: str = ""
 
 
-class Exceeded(Struct, frozen=True):
-    """What the engine behind Ollama says of a prompt that is too long; it is inside Ollama's text, as JSON."""
-
-    n_prompt_tokens: int = 0
-    n_ctx: int = 0
-
-
-class EngineRefusal(Struct, frozen=True):
-    """The engine's own refusal."""
-
-    error: Exceeded = Exceeded()
-
-
 _refusal = msgspec.json.Decoder(Refusal)
-_engine = msgspec.json.Decoder(EngineRefusal)
 
 
 def refusal(status: int, body: bytes, *, model: str, param: str, retry_after: str = "") -> HyperinferError:
@@ -80,15 +68,13 @@ def said_of(body: bytes) -> str:
 
 
 def _too_long(said: str, param: str) -> ContextExceeded:
-    try:
-        counted = _engine.decode(said).error
-    except msgspec.DecodeError:
-        counted = Exceeded()
-    if not counted.n_ctx:
+    counted = COUNTED.search(said)
+    if counted is None:
         return ContextExceeded("This is more than the model's context holds.", param=param)
+    prompt_tokens, context_tokens = (int(number[:9]) for number in counted.groups())
     return ContextExceeded(
-        f"This has {counted.n_prompt_tokens} tokens; the model takes {counted.n_ctx}, the answer included.",
+        f"This has {prompt_tokens} tokens; the model takes {context_tokens}, the answer included.",
         param=param,
-        prompt_tokens=counted.n_prompt_tokens,
-        context_tokens=counted.n_ctx,
+        prompt_tokens=prompt_tokens,
+        context_tokens=context_tokens,
     )
