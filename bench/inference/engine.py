@@ -9,6 +9,7 @@ import msgspec
 
 from hyperinfer.kernel.run import run_process
 from hyperinfer.workers.inference.backends.llamacpp import machine
+from hyperinfer.workers.inference.backends.llamacpp.child import EngineOrder
 from hyperinfer.workers.inference.backends.llamacpp.process import engine_process
 from hyperinfer.workers.inference.backends.llamacpp.weights import SMOLLM2, find
 
@@ -25,13 +26,13 @@ class Address(msgspec.Struct, frozen=True):
 async def serve(stop: asyncio.Event) -> None:
     """Serve with as many slots as argv[1], each of argv[2] tokens."""
     with tempfile.TemporaryDirectory() as folder:
-        async with engine_process(
-            model_path=await find(SMOLLM2, Path(folder)),
-            data=Path(folder),
+        order = EngineOrder(
+            model_path=str(await find(SMOLLM2, Path(folder))),
             slots=int(sys.argv[1]),
             context_tokens=int(sys.argv[2]),
             threads=machine.threads(None),
-        ) as engine:
+        )
+        async with engine_process(order, Path(folder)) as engine:
             await engine.serving(LOAD_TIMEOUT_S)
             print(msgspec.json.encode(Address(str(engine.socket), engine.key)).decode(), flush=True)
             await stop.wait()
