@@ -28,7 +28,7 @@ from hyperinfer.workers.inference.worker import WORKER
 
 TOKENS = 6
 PRIORITIES: tuple[Priority, ...] = ("interactive", "interactive", "batch")
-ECHO = {"echo__enabled": True, "echo__slots": 3, "echo__first_token_s": 0.004, "echo__token_s": 0.002}
+ECHO: dict[str, Any] = {"echo__enabled": True, "echo__slots": 3, "echo__first_token_s": 0.004, "echo__token_s": 0.002}
 MANY, FEW = 200, 5
 SLOTS = 2
 
