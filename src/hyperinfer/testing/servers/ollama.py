@@ -347,7 +347,7 @@ class OllamaServer:
         last = self._last(model, is_chat, done_reason=reason)
         last |= DONE_NS | {name: count for name, count in _counts(tokens, len(lines)).items() if count}
         if body.get("stream", True) is False:
-            return web.json_response(_joined(last, lines, is_chat=is_chat))
+            return web.json_response(_joined(last, lines, logprobs, is_chat=is_chat))
         reply = web.StreamResponse(headers={"content-type": NDJSON})
         reply.enable_chunked_encoding()
         try:
@@ -469,12 +469,20 @@ def _part(model: OllamaModel, line: Mapping[str, Any], *, is_chat: bool) -> dict
     return frame | said | ({"thinking": line["thinking"]} if "thinking" in line else {}) | {"done": False}
 
 
-def _joined(last: dict[str, Any], lines: Sequence[Mapping[str, Any]], *, is_chat: bool) -> dict[str, Any]:
+def _joined(
+    last: dict[str, Any], lines: Sequence[Mapping[str, Any]], logprobs: Sequence[Mapping[str, Any]], *, is_chat: bool
+) -> dict[str, Any]:
+    """The answer in one piece."""
     text = "".join(line.get("content", "") for line in lines)
+    thoughts = "".join(line.get("thinking", "") for line in lines)
     calls = [call for line in lines for call in line.get("tool_calls", ())]
+    told = [token for part in logprobs for token in part.get("logprobs", ())]
+    thinking = {"thinking": thoughts} if thoughts else {}
+    whole = last | ({"logprobs": told} if told else {})
     if not is_chat:
-        return last | {"response": text}
-    return last | {"message": {"role": "assistant", "content": text} | ({"tool_calls": calls} if calls else {})}
+        return whole | {"response": text} | thinking
+    message = {"role": "assistant", "content": text} | thinking | ({"tool_calls": calls} if calls else {})
+    return whole | {"message": message}
 
 
 def _logprob(line: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
