@@ -15,9 +15,9 @@ from hyperinfer.workers.inference.cache.config import CacheSettings
 class InferenceSettings(WorkerSettings, frozen=True):
     """What an inference worker can be told.
 
-    `queue` is how many requests may wait for a slot of one model, `queue_wait_s` how long. `default_model` answers
-    requests that name none; empty means the first. A backend that says nothing for `first_token_timeout_s` before an
-    answer, or for `stall_timeout_s` within one, has failed.
+    `queue` is how many requests may wait for a slot of one model, shared among users as they come, and `queue_wait_s` how
+    long; with 0 what finds no slot free is refused. `default_model` answers requests that name none; empty means the first.
+    A backend that says nothing for `first_token_timeout_s` before an answer, or for `stall_timeout_s` within one, has failed.
     """
 
     cache: CacheSettings = CacheSettings()
