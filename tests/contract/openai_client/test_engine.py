@@ -23,11 +23,24 @@ class Mood(BaseModel):
     level: Literal[1, 2, 3]
 
 
+TEMPLATE = """{%- if tools %}<|im_start|>system
+Call one of these functions:{% for tool in tools %} {{ tool | tojson }}{% endfor %}<|im_end|>
+{% endif %}{%- for message in messages %}<|im_start|>{{ message.role }}
+{% if message.tool_calls %}{% for call in message.tool_calls %}{{ call.function | tojson }}{% endfor %}{% endif -%}
+{{ message.content }}<|im_end|>
+{% endfor %}{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+"""The shipped model's own knows of no tools; with this one the engine makes it call them."""
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """A product with the shipped model."""
+    """A product with the shipped model, which is made to call tools."""
     home = tmp_path_factory.mktemp("engine")
-    with staged(home, {}, llamacpp__threads=1, llamacpp__slots=4, llamacpp__context_tokens=512) as running:
+    template = home / "tools.jinja"
+    template.write_text(TEMPLATE, encoding="utf-8")
+    settings = {"threads": 1, "slots": 4, "context_tokens": 512, "chat_template_file": str(template)}
+    with staged(home, {}, **{f"llamacpp__{name}": value for name, value in settings.items()}) as running:
         yield running
 
 
@@ -106,6 +119,58 @@ async def test_an_answer_is_of_the_class_that_was_asked_for(client: openai.Async
             model=MODEL, messages=messages, response_format=Mood, max_tokens=100, temperature=0
         )
     assert isinstance(answer.choices[0].message.parsed, Mood)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_tool_is_called_with_arguments_that_are_valid(client: openai.AsyncOpenAI, streamed: bool) -> None:
+    tool = openai.pydantic_function_tool(Mood, name="tell_mood")
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How are you?"}]
+    if streamed:
+        async with client.chat.completions.stream(
+            model=MODEL, messages=messages, tools=[tool], tool_choice="required", max_tokens=200, temperature=0
+        ) as stream:
+            answer = await stream.get_final_completion()
+    else:
+        answer = await client.chat.completions.parse(
+            model=MODEL, messages=messages, tools=[tool], tool_choice="required", max_tokens=200, temperature=0
+        )
+    [choice] = answer.choices
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.tool_calls
+    assert isinstance(choice.message.tool_calls[0].function.parsed_arguments, Mood)
+    assert choice.message.tool_calls[0].id
+
+
+async def test_how_likely_it_was(client: openai.AsyncOpenAI) -> None:
+    chat = await client.chat.completions.create(
+        model=MODEL, messages=COUNT, temperature=0, max_tokens=5, logprobs=True, top_logprobs=3
+    )
+    told = chat.choices[0].logprobs
+    assert told is not None
+    assert told.content is not None
+    assert "".join(token.token for token in told.content) == chat.choices[0].message.content
+    assert [len(token.top_logprobs) for token in told.content] == [3] * 5
+    assert all(token.logprob <= 0 for token in told.content)
+    text = await client.completions.create(model=MODEL, prompt="One, two,", temperature=0, max_tokens=5, logprobs=2)
+    columns = text.choices[0].logprobs
+    assert columns is not None
+    assert columns.tokens is not None
+    assert "".join(columns.tokens) == text.choices[0].text
+
+
+async def test_texts_are_gone_on_with_whole_and_streamed(client: openai.AsyncOpenAI) -> None:
+    create = client.completions.create
+    prompts = ["One, two,", "The sea is"]
+    whole = await create(model=MODEL, prompt=prompts, temperature=0, seed=1, max_tokens=6)
+    stream = await create(model=MODEL, prompt=prompts, temperature=0, seed=1, max_tokens=6, stream=True)
+    texts = ["", ""]
+    async for chunk in stream:
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert [choice.text for choice in whole.choices] == texts
+    assert all(texts)
+    assert whole.usage is not None
+    assert whole.usage.completion_tokens == 12
 
 
 async def test_a_prompt_beyond_the_context_is_refused(client: openai.AsyncOpenAI) -> None:
