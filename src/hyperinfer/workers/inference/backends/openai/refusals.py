@@ -189,5 +189,8 @@ def _number(value: object) -> int:
 
 
 def _text(value: object) -> str:
-    """Somebody else's text as one short line."""
-    return " ".join(value[: 2 * MAX_SHOWN_CHARS].split())[:MAX_SHOWN_CHARS] if isinstance(value, str) else ""
+    """Somebody else's text as one short line that can be printed."""
+    if not isinstance(value, str):
+        return ""
+    words = "".join(one if one.isprintable() else " " for one in value[: 2 * MAX_SHOWN_CHARS]).split()
+    return " ".join(words)[:MAX_SHOWN_CHARS]
