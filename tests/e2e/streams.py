@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 
-ASK = {"messages": [{"role": "user", "content": "tell me"}], "stream": True}
+ASK = {"messages": [{"role": "user", "content": "tell me"}], "stream": True, "stream_options": {"include_usage": True}}
 FULL, ERROR, LOST = "full", "error", "lost"
 
 
@@ -20,6 +21,7 @@ class Stream:
     reason: str = ""
     done: bool = False
     error: str = ""
+    tokens: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
     def end(self, expected: str | None) -> str:
@@ -49,14 +51,6 @@ class Streams:
     def begun(self) -> int:
         """How many have said something."""
         return sum(bool(stream.text) for stream in self.all)
-
-    def table(self, fault: str) -> str:
-        """What there is to tell of it, in a line."""
-        counts = self.counts
-        return (
-            f"{fault}: {len(self.all)} sent, {counts[FULL]} in full, {counts[ERROR]} ended by an explicit error, "
-            f"{counts[LOST]} lost"
-        )
 
     async def run(self, number: int) -> None:
         """Ask, and read every stream to its end."""
@@ -89,6 +83,17 @@ class Streams:
         if "error" in event:
             stream.error = json.dumps(event["error"])
             return
+        if event.get("usage"):
+            stream.tokens = event["usage"]["completion_tokens"]
         for choice in event["choices"]:
             stream.text += choice["delta"].get("content") or ""
             stream.reason = choice["finish_reason"] or stream.reason
+
+
+def told(streams: Streams, fault: str) -> None:
+    """Say what became of them, for who runs the tests with `-s`."""
+    counts = streams.counts
+    sys.stdout.write(
+        f"\n{fault}: {len(streams.all)} sent, {counts[FULL]} in full, {counts[ERROR]} ended by an explicit error, "
+        f"{counts[LOST]} lost\n"
+    )

@@ -4,7 +4,6 @@ the backend can go on with an answer every one is answered in full."""
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from hyperinfer.testing.eventually import eventually
 
 from .processes import Machine, machine
-from .streams import FULL, Streams
+from .streams import FULL, Streams, told
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -62,7 +61,7 @@ def driver_of(one: Machine, name: str) -> psutil.Process:
 
 
 def all_in_full(streams: Streams, fault: str) -> None:
-    sys.stdout.write(f"\n{streams.table(fault)}\n")
+    told(streams, fault)
     assert dict(streams.counts) == {FULL: STREAMS}, [stream.error for stream in streams.all if stream.error][:3]
 
 

@@ -1,0 +1,129 @@
+"""Whatever a worker's backend does under a load of streams over a real Hyperswarm, no stream is lost in silence."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from hyperinfer.testing.eventually import eventually
+from hyperinfer.testing.servers.openai import Fault, OpenAIModel, OpenAIServer
+
+from .conftest import Starter
+from .processes import Machine
+from .streams import ERROR, FULL, Streams, told
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+
+STREAMS = 50
+WORDS = 60
+TEXT = " ".join(f"word{number}" for number in range(WORDS))
+WORKERS = ("inference-a", "inference-b", "inference-c")
+
+
+@dataclass
+class Swarm:
+    """A gateway and three workers, each before a server of its own."""
+
+    machine: Machine
+    servers: list[OpenAIServer]
+
+    async def until_ready(self) -> None:
+        """Wait until the gateway sees the model at all three workers."""
+
+        async def ready() -> bool:
+            _, body, _ = await asyncio.to_thread(self.machine.call, "GET", "/api/workers")
+            states = [model["state"] for worker in body["workers"] for model in worker["models"]]
+            return states.count("ready") == len(WORKERS)
+
+        await eventually(ready, timeout_s=40)
+
+    async def until_mended(self) -> None:
+        """Wait until every server answers again: one that failed is tried with a request now and then."""
+        for server in self.servers:
+            server.will.fault = "none"
+            server.record.asked.clear()
+        one = Streams(self.machine.url, self.machine.key, expected=None, body={"max_tokens": 1})
+
+        async def asked() -> bool:
+            await one.run(6)
+            return all(server.record.bodies("/chat/completions") for server in self.servers)
+
+        await eventually(asked, timeout_s=40)
+
+    def streams(self, **body: Any) -> Streams:
+        return Streams(self.machine.url, self.machine.key, expected=TEXT, body=body)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def swarm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Swarm]:
+    async with AsyncExitStack() as stack:
+        start = Starter()
+        stack.push_async_callback(asyncio.to_thread, start.close)
+        servers = [await stack.enter_async_context(OpenAIServer.running(OpenAIModel("told"))) for _ in WORKERS]
+        machine = Machine(tmp_path_factory.mktemp("swarm"), start)
+        await asyncio.to_thread(machine.found, "auth", "gateway", *WORKERS)
+        for name in ("auth", "gateway"):
+            await asyncio.to_thread(machine.run, name)
+        for name, server in zip(WORKERS, servers, strict=True):
+            server.will.text = TEXT
+            server.will.token_s = 0.03
+            backend = [{"name": "theirs", "url": server.url, "flavor": "vllm", "slots": 64, "look_every_s": 1}]
+            words = ("echo.enabled=false", "stall_timeout_s=2", f"openai.servers={json.dumps(backend)}")
+            await asyncio.to_thread(machine.run, name, *(part for word in words for part in ("--set", word)))
+        one = Swarm(machine, servers)
+        await one.until_ready()
+        yield one
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def mended(swarm: Swarm) -> AsyncIterator[None]:
+    yield
+    await swarm.until_mended()
+
+
+async def begun(streams: Streams, number: int = STREAMS) -> None:
+    """Wait until so many have said something."""
+
+    async def said() -> bool:
+        return streams.begun >= number
+
+    await eventually(said, timeout_s=20)
+
+
+async def test_a_backend_dies_and_comes_back(swarm: Swarm) -> None:
+    streams = swarm.streams()
+    running = asyncio.create_task(streams.run(STREAMS))
+    await begun(streams)
+    await swarm.servers[0].stop()
+    await running
+    told(streams, "a backend dies")
+    assert dict(streams.counts) == {FULL: STREAMS}
+    await swarm.servers[0].start()
+    await swarm.until_ready()
+
+
+@pytest.mark.parametrize("fault", ["garbage", "stalls", "dies", "error", "no_done", "huge_line"])
+async def test_a_backend_breaks_off_every_answer(swarm: Swarm, fault: Fault) -> None:
+    will = swarm.servers[1].will
+    will.fault, will.fault_after = fault, 5
+    streams = swarm.streams()
+    await streams.run(STREAMS)
+    told(streams, f"a backend that {fault} after five tokens")
+    assert dict(streams.counts) == {FULL: STREAMS}, [one.error for one in streams.all if one.error][:3]
+    assert swarm.servers[1].record.bodies("/chat/completions"), "it was asked"
+
+
+async def test_what_cannot_go_on_ends_with_an_error(swarm: Swarm) -> None:
+    will = swarm.servers[2].will
+    will.fault, will.fault_after = "dies", 5
+    streams = swarm.streams(response_format={"type": "json_object"})
+    await streams.run(STREAMS)
+    told(streams, "a backend that dies, and an answer that cannot go on")
+    failed = streams.counts[ERROR]
+    assert 0 < failed < STREAMS
+    assert dict(streams.counts) == {FULL: STREAMS - failed, ERROR: failed}
