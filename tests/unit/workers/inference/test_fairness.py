@@ -29,7 +29,8 @@ class House:
     """A worker with an echo model, and when each request got its slot and its answer, by user."""
 
     def __init__(self, slots: int, *, queue: int = 256) -> None:
-        self.clock, registry = ManualClock(), CollectorRegistry()
+        self.clock = ManualClock()
+        self.registry = registry = CollectorRegistry()
         settings = InferenceSettings(queue=queue, queue_wait_s=3600)
         self.service = InferenceService(
             settings,
@@ -62,6 +63,9 @@ class House:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"ai_platform_inference_{name}", labels) or 0.0
 
     async def _one(self, user: str, priority: Priority) -> None:
         call = Call(caller=b"", roles=frozenset(), meta=NO_META, deadline=float("inf"))
@@ -115,6 +119,9 @@ async def test_a_queue_that_one_user_has_filled_has_places_for_another(slots: in
     assert max(beside.took_s["second"]) <= 2 * max(alone.took_s["second"]) + GENERATION_S
     assert not beside.refused.get("second")
     assert beside.refused["first"] == MANY - slots - 16 + FEW
+    assert beside.count("refused_total", model="echo", reason="full") == MANY - slots - 16
+    assert beside.count("refused_total", model="echo", reason="displaced") == FEW
+    assert beside.count("queue_seconds_count", model="echo") >= FEW
 
 
 async def test_batch_requests_wait_for_people_but_not_for_ever() -> None:
