@@ -21,6 +21,7 @@ KEY = "key"
 SESSION = "session"
 SIGNING = "signing"
 TIER = "tier"
+ALIAS = "alias"
 
 DEFAULT_TIER = "default"
 """The tier that there always is; whoever is of one that is not known is limited by it."""
@@ -65,6 +66,12 @@ class TierRecord(Wire, frozen=True):
     """A tier, by name."""
 
     limits: Limits
+
+
+class AliasRecord(Wire, frozen=True):
+    """A name that stands for models, by that name: the first of them that can answers."""
+
+    models: tuple[str, ...]
 
 
 GONE = msgspec.Raw(b"null")

@@ -11,7 +11,7 @@ from hyperinfer.contracts import auth as contract
 from hyperinfer.contracts import directory, people
 from hyperinfer.contracts.acting import As, at_auth
 from hyperinfer.contracts.auth import Jwks, Principal
-from hyperinfer.contracts.directory import Change, Changes, KeyRecord, Since, TierRecord, UserRecord
+from hyperinfer.contracts.directory import AliasRecord, Change, Changes, KeyRecord, Since, TierRecord, UserRecord
 from hyperinfer.contracts.limits import Limits
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.contracts.people import Account, ApiKey, ApiKeys, NewApiKey, Session
@@ -76,9 +76,10 @@ class FakeDirectory:
 
 
 class FakeAuth:
-    """Accounts by e-mail and API keys in memory; `PASSWORD` is everybody's password. `usage` is what it was told of."""
+    """Accounts by e-mail and API keys in memory; `PASSWORD` is everybody's password. `usage` is what it was told of, `aliases` are models with
+    blanks between them."""
 
-    def __init__(self, *, clock: Clock | None = None, tiers: dict[str, Limits] | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, tiers: dict[str, Limits] | None = None, **aliases: str) -> None:
         self.accounts: dict[str, Principal] = {}
         self.keys: dict[str, Principal] = {}
         self.usage: dict[str, UsageRecord] = {}
@@ -89,6 +90,8 @@ class FakeAuth:
         self.directory.publish(directory.SIGNING, KEY_ID, signing)
         for name, limits in {"unlimited": Limits(), **(tiers or {"default": DEFAULT_TIER})}.items():
             self.directory.publish(directory.TIER, name, TierRecord(limits=limits))
+        for alias, models in aliases.items():
+            self.directory.publish(directory.ALIAS, alias, AliasRecord(models=tuple(models.split())))
 
     def person(self, name: str, *, tier: str = "unlimited", role: str = "user", limits: Limits | None = None) -> str:
         """Add a person; returns an API key."""

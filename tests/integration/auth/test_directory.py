@@ -8,16 +8,19 @@ import structlog
 from sqlalchemy import delete, update
 
 from hyperinfer.contracts.acting import Actor
-from hyperinfer.contracts.directory import KEY, PAGE, SESSION, SIGNING, TIER, USER, Changes, Since, UserRecord
+from hyperinfer.contracts.directory import ALIAS, KEY, PAGE, SESSION, SIGNING, TIER, USER, Changes, Since, UserRecord
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.contracts.people import ChangeAccount, OfKey
 from hyperinfer.workers.auth import publishing
+from hyperinfer.workers.auth.aliases import Aliases
 from hyperinfer.workers.auth.config import TierLimits, TierSettings
 from hyperinfer.workers.auth.models import ApiKeyRow, DirectoryRow, User
 from hyperinfer.workers.auth.publishing import publish_missing
 from hyperinfer.workers.auth.tiers import Tiers
 
 from .conftest import Office
+
+NO_ALIASES = Aliases({})
 
 
 async def everything(office: Office) -> dict[tuple[str, str], object]:
@@ -34,7 +37,7 @@ async def everything(office: Office) -> dict[tuple[str, str], object]:
 
 
 async def test_what_auth_does_is_told_in_its_order_and_only_once(office: Office) -> None:
-    await publish_missing(office.database, office.parts.tiers)
+    await publish_missing(office.database, office.parts.tiers, office.parts.aliases)
     since = await office.parts.feed.since(Since())
     read = Since(directory=since.directory, seq=since.seq)
     ada = await office.person()
@@ -81,22 +84,22 @@ async def test_a_database_that_was_upgraded_is_told_in_full(office: Office, monk
     before = await everything(office)
     async with office.database.write() as rows:
         await rows.execute(delete(DirectoryRow))
-    assert await publish_missing(office.database, office.parts.tiers) == 7 + 7 + 1 + 3
+    assert await publish_missing(office.database, office.parts.tiers, office.parts.aliases) == 7 + 7 + 1 + 3
     after = await everything(office)
     assert {key: value for key, value in after.items() if key[0] != TIER}.keys() == before.keys()
     assert {(KEY, one.key.id) for one in people} <= after.keys()
-    assert await publish_missing(office.database, office.parts.tiers) == 0
+    assert await publish_missing(office.database, office.parts.tiers, office.parts.aliases) == 0
 
 
 async def test_what_was_changed_behind_auths_back_is_told_at_the_next_start(office: Office) -> None:
     ada, bob = await office.register("ada"), await office.register("bob")
-    await publish_missing(office.database, office.parts.tiers)
+    await publish_missing(office.database, office.parts.tiers, office.parts.aliases)
     async with office.database.write() as rows:
         await rows.execute(update(User).where(User.id == ada.account.id).values(is_active=False))
         await rows.execute(delete(ApiKeyRow).where(ApiKeyRow.id == bob.key.id))
         unreadable = update(DirectoryRow).where(DirectoryRow.kind == SIGNING).values(record="nonsense")
         await rows.execute(unreadable)
-    assert await publish_missing(office.database, office.parts.tiers) == 3
+    assert await publish_missing(office.database, office.parts.tiers, office.parts.aliases) == 3
     told = await everything(office)
     assert told[(USER, ada.account.id)]["isActive"] is False  # type: ignore[index]  # JSON
     assert told[(KEY, bob.key.id)] is None
@@ -105,20 +108,33 @@ async def test_what_was_changed_behind_auths_back_is_told_at_the_next_start(offi
 async def test_tiers_follow_the_settings_and_nobody_becomes_unlimited(office: Office) -> None:
     root, ada = await office.admin(), await office.person()
     first = Tiers(TierSettings(further={"team": TierLimits(tokens_per_day=5)}))
-    await publish_missing(office.database, first)
+    await publish_missing(office.database, first, NO_ALIASES)
     assert (await everything(office))[(TIER, "team")] == {"limits": {"tokensPerDay": 5}}
     async with office.database.write() as rows:
         await rows.execute(update(User).where(User.id == ada.id).values(tier="team"))
     with structlog.testing.capture_logs() as logs:
-        await publish_missing(office.database, Tiers(TierSettings()))
+        await publish_missing(office.database, Tiers(TierSettings()), NO_ALIASES)
     assert [line["tier"] for line in logs if line["event"] == "tier_unknown"] == ["team"]
     default = {"limits": {"requestsPerMinute": 10, "requestsPerHour": 100}}
     assert (await everything(office))[(TIER, "team")] == default
     await office.parts.administration.change(ChangeAccount(id=ada.id, tier="default"), root.origin)
-    await publish_missing(office.database, Tiers(TierSettings()))
+    await publish_missing(office.database, Tiers(TierSettings()), NO_ALIASES)
     told = await everything(office)
     assert told[(TIER, "team")] is None
     assert told[(TIER, "default")] == default
+
+
+async def test_aliases_follow_the_settings(office: Office) -> None:
+    tiers = office.parts.tiers
+    await publish_missing(office.database, tiers, NO_ALIASES)
+    both = Aliases({"small": ("smollm2",), "llama3": ("llama3.1:8b", "smollm2")})
+    assert await publish_missing(office.database, tiers, both) == 2
+    assert (await everything(office))[(ALIAS, "llama3")] == {"models": ["llama3.1:8b", "smollm2"]}
+    assert await publish_missing(office.database, tiers, Aliases({"small": ("smollm2",)})) == 1
+    told = await everything(office)
+    assert told[(ALIAS, "llama3")] is None
+    assert told[(ALIAS, "small")] == {"models": ["smollm2"]}
+    assert await publish_missing(office.database, tiers, Aliases({"small": ("smollm2",)})) == 0
 
 
 async def test_no_record_holds_a_secret(office: Office) -> None:

@@ -56,7 +56,8 @@ class AuthSettings(WorkerSettings, frozen=True):
 
     `database_url` names the accounts' database; empty means SQLite in the data folder. `database_read_url` names a
     replica of it that usage and logs are read from. `registration` says who may make an account, whatever gateways
-    allow: anybody, who has an invitation, or nobody; administrators are made on this machine in any case.
+    allow: anybody, who has an invitation, or nobody; administrators are made on this machine in any case. `aliases` are
+    names that requests may use for models, the best first: `{"llama3": ["llama3.1:8b", "smollm2"]}`.
     """
 
     database_url: Secret | None = None
@@ -64,4 +65,5 @@ class AuthSettings(WorkerSettings, frozen=True):
     registration: Literal["open", "invite", "closed"] = "open"
     sessions: SessionSettings = SessionSettings()
     tiers: TierSettings = TierSettings()
+    aliases: dict[str, tuple[str, ...]] = {}
     usage: UsageSettings = UsageSettings()

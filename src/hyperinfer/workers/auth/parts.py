@@ -13,6 +13,7 @@ from hyperinfer.facilities.store import Database, migrate, opened, replica_url_o
 from hyperinfer.workers.auth.accounts import Accounts
 from hyperinfer.workers.auth.actors import Actors
 from hyperinfer.workers.auth.administration import Administration
+from hyperinfer.workers.auth.aliases import Aliases
 from hyperinfer.workers.auth.audit.key import audit_key
 from hyperinfer.workers.auth.audit.reading import Readable
 from hyperinfer.workers.auth.change import AuthDatabase
@@ -41,6 +42,7 @@ class Parts:
     database: AuthDatabase
     passwords: Passwords
     tiers: Tiers
+    aliases: Aliases
     signing: Signing
     notes: Notes
     feed: Feed
@@ -61,7 +63,7 @@ async def parts_on(data: Path, settings: AuthSettings, clock: Clock) -> AsyncIte
 
     Safe beside another process on the same folder. Raises `StartError`, `ConfigError`, `IdentityError`.
     """
-    tiers = Tiers(settings.tiers)
+    tiers, aliases = Tiers(settings.tiers), Aliases(settings.aliases)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(opened(url_of(settings.database_url, default=data / DATABASE)))
         await migrate(engine, MIGRATIONS)
@@ -80,6 +82,7 @@ async def parts_on(data: Path, settings: AuthSettings, clock: Clock) -> AsyncIte
             database=database,
             passwords=passwords,
             tiers=tiers,
+            aliases=aliases,
             signing=signing,
             notes=notes,
             feed=Feed(database),

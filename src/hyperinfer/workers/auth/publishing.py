@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from hyperinfer.contracts import directory as contract
+from hyperinfer.workers.auth.aliases import Aliases
 from hyperinfer.workers.auth.change import AuthDatabase
 from hyperinfer.workers.auth.models import ApiKeyRow, DirectoryRow, SigningKeyRow, User
 from hyperinfer.workers.auth.records import key_record, signing_record, user_record
@@ -43,9 +44,9 @@ KINDS = (
 )
 
 
-async def publish_missing(database: AuthDatabase, tiers: Tiers) -> int:
+async def publish_missing(database: AuthDatabase, tiers: Tiers, aliases: Aliases) -> int:
     """Tell whatever differs, and say how many records that was. Raises `Unavailable`."""
-    told = await _tell_tiers(database, tiers)
+    told = await _tell_tiers(database, tiers) + await _tell_aliases(database, aliases)
     for kind in KINDS:
         told += await _walk(database, kind, _ids_after)
         told += await _walk(database, kind, _told_after)
@@ -113,13 +114,25 @@ def _says(text: str | None, record: msgspec.Struct | None) -> bool:
 async def _tell_tiers(database: AuthDatabase, tiers: Tiers) -> int:
     async with database.read() as rows:
         used = set(await rows.scalars(select(User.tier).distinct()))
-        known = await rows.scalars(select(DirectoryRow.id).where(DirectoryRow.kind == contract.TIER))
-        named = {name: contract.TierRecord(limits=tiers.of(name)) for name in used.union(tiers)}
-        differing = await _differing(rows, contract.TIER, {**dict.fromkeys(known), **named})
     for name in sorted(used.difference(tiers)):
         log.error("tier_unknown", tier=name, consequence="its people are limited as default", do="configure auth.tiers")
+    named = {name: contract.TierRecord(limits=tiers.of(name)) for name in used.union(tiers)}
+    return await _tell(database, contract.TIER, named)
+
+
+async def _tell_aliases(database: AuthDatabase, aliases: Aliases) -> int:
+    named = {name: contract.AliasRecord(models=models) for name, models in aliases.items()}
+    return await _tell(database, contract.ALIAS, named)
+
+
+async def _tell(database: AuthDatabase, kind: str, wanted: Records) -> int:
+    """Tell what is configured, and that what is configured no more has gone."""
+    async with database.read() as rows:
+        told = select(DirectoryRow.id).where(DirectoryRow.kind == kind, DirectoryRow.record.is_not(None))
+        known = (await rows.scalars(told)).all()
+        differing = await _differing(rows, kind, {**dict.fromkeys(known), **wanted})
     if differing:
         async with database.change() as change:
             for name, record in differing.items():
-                await change.publish(contract.TIER, name, record)
+                await change.publish(kind, name, record)
     return len(differing)

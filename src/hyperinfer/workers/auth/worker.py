@@ -25,7 +25,7 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
     """Run auth on its data folder."""
     data, clock = context.paths.data, context.clock
     async with parts_on(data, context.settings, clock) as parts, kept_audit(parts.database, data, clock) as audit:
-        await publish_missing(parts.database, parts.tiers)
+        await publish_missing(parts.database, parts.tiers, parts.aliases)
         async with parts.database.read() as rows:
             if await first_admin(rows) is None:
                 context.log.warning("no_admin", do="run `hyperinfer users create-admin` on this machine")

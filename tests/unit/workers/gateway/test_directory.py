@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hyperinfer.contracts import directory
-from hyperinfer.contracts.directory import Change, Changes, KeyRecord, Since, TierRecord, UserRecord
+from hyperinfer.contracts.directory import AliasRecord, Change, Changes, KeyRecord, Since, TierRecord, UserRecord
 from hyperinfer.contracts.limits import Limits
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net.memory import MemoryNet
@@ -61,6 +61,14 @@ def test_who_is_of_a_tier_that_is_not_known_is_limited_by_the_default_one() -> N
         who = copy.by_key(bytes.fromhex(DIGEST), now=0.0)
         assert who is not None
         assert who.subjects[0].limits.requests_per_hour == limit
+
+
+def test_aliases_are_known_until_they_are_gone() -> None:
+    copy = DirectoryCopy()
+    copy.apply(page(change(1, directory.ALIAS, "a", AliasRecord(models=("m", "n"))), is_whole=True))
+    assert copy.aliases["a"].models == ("m", "n")
+    copy.apply(page(change(2, directory.ALIAS, "a", None)))
+    assert not copy.aliases
 
 
 def test_a_whole_page_forgets_what_was_before() -> None:

@@ -1,5 +1,6 @@
 """What a gateway knows of people, keys and sessions. Pure: pages of changes go in, principals come out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -27,6 +28,7 @@ _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     contract.SESSION: msgspec.json.Decoder(contract.SessionRecord),
     contract.SIGNING: msgspec.json.Decoder(contract.SigningRecord),
     contract.TIER: msgspec.json.Decoder(contract.TierRecord),
+    contract.ALIAS: msgspec.json.Decoder(contract.AliasRecord),
 }
 
 Records = dict[str, Any]
@@ -52,6 +54,11 @@ class DirectoryCopy:
     def jwks(self) -> tuple[dict[str, str], ...]:
         """The public keys that verify session tokens."""
         return tuple(record.jwk for record in self._signing_records.values())
+
+    @property
+    def aliases(self) -> Mapping[str, contract.AliasRecord]:
+        """The names that stand for models."""
+        return self._kinds[contract.ALIAS]
 
     def apply(self, page: Changes) -> None:
         """Take in a page of changes. One that is `is_whole` begins anew."""
