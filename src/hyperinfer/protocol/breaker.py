@@ -17,6 +17,11 @@ class Breaker:
         self._opened_until: float | None = None
         self._probing_until = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has kept failing, and no probe has been answered yet."""
+        return self._opened_until is not None
+
     def allows(self, now: float) -> bool:
         """Whether a request may be sent now. Ask `began` to take the place of the one probe."""
         return self._opened_until is None or (now >= self._opened_until and now >= self._probing_until)

@@ -1,55 +1,118 @@
-"""Which worker gets a request: the less loaded of two taken at random. Pure: chance is an argument."""
+"""Which worker gets a request: of two taken at random, the one that is expected to answer sooner. Pure: chance is an
+argument, and so is the time (`now`, in seconds on a scale that never goes back)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol, TypeVar
 
+from hyperinfer.protocol.pace import Pace
 
-class Loaded(Protocol):
-    """What has a load: requests under way or waiting, for each slot."""
+CROWDING = 0.25
+"""What the last free slot costs beside the first one, in answers: those that run together slow each other down."""
+SLOW_START_S = 10.0
+"""How long a worker that comes back is given less than its share."""
+LEAST_SUCCESS = 0.1
+STICKY = 1.5
+"""How many times as long a worker may be expected to take that has the beginning of a prompt in its cache already."""
+DRAWS = 4
+"""How often two are drawn before all are looked at."""
 
-    @property
-    def load(self) -> float:
-        """0 is idle, 1 is every slot taken, more is a queue."""
 
-
-C = TypeVar("C", bound=Loaded)
-
-
-@dataclass(slots=True)
 class LoadEstimate:
-    """What a worker has to do now: what others gave it when it last reported, and what we have given it since.
+    """What a worker has to do now, and how it has been doing: what others gave it when it last reported, what we have given
+    it since, how fast it answers, what share of requests it fails, and since when it has been there.
 
     Reports are up to a second old; our own share is known to the request, so it is counted here and not there.
     """
 
-    slots: int = 1
-    others: int = 0
-    own: int = 0
+    __slots__ = ("error_rate", "others", "own", "pace", "since", "slots")
 
-    def reported(self, *, slots: int, busy: int, queued: int) -> None:
+    def __init__(self, *, slots: int = 1, others: int = 0, own: int = 0) -> None:
+        self.slots = slots
+        self.others = others
+        self.own = own
+        self.pace = Pace()
+        self.error_rate = 0.0
+        self.since: float | None = None
+
+    def reported(self, *, slots: int, busy: int, queued: int, error_rate: float = 0.0) -> None:
         """The worker has said how busy it is."""
         self.slots = max(1, slots)
         self.others = max(0, busy + queued - self.own)
+        self.error_rate = error_rate
 
     @property
     def load(self) -> float:
-        """Requests for each slot."""
+        """Requests for each slot: 0 is idle, 1 is every slot taken, more is a queue."""
         return (self.others + self.own) / self.slots
 
+    def answers_until_done(self, now: float) -> float:
+        """How long one more request would take, in answers of this worker: 1 in a free slot, more behind a queue.
 
-def choose(candidates: Sequence[C], chance: Random) -> C:
-    """The less loaded of two candidates taken at random; there must be one.
+        One that has just come has the fewer slots the newer it is; one that fails takes as long as trying again.
+        """
+        slots: float = self.slots
+        if self.since is not None:
+            age_s = now - self.since
+            if age_s >= SLOW_START_S:
+                self.since = None
+            else:
+                slots = max(1.0, slots * age_s / SLOW_START_S)
+        there = self.others + self.own
+        behind = max(1.0, (there + 1) / slots) + CROWDING * there / slots
+        return behind / max(1.0 - self.error_rate, LEAST_SUCCESS)
 
-    Two random choices come close to the least loaded of all without the herd that runs to the one that reported last
+
+class Candidate(Protocol):
+    """What can be chosen."""
+
+    @property
+    def load_estimate(self) -> LoadEstimate:
+        """What it has to do now."""
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+def slower(one: LoadEstimate, other: LoadEstimate, now: float) -> float:
+    """How many times as long one is expected to take with a request as the other."""
+    return one.pace.over(other.pace, now) * one.answers_until_done(now) / other.answers_until_done(now)
+
+
+def choose(candidates: Sequence[C], chance: Random, now: float) -> C:
+    """The better of two candidates taken at random; there must be one.
+
+    Two random choices come close to the best of all without the herd that runs to the one that reported last
     (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001).
     """
     if len(candidates) == 1:
         return candidates[0]
-    first = chance.randrange(len(candidates))
-    second = chance.randrange(len(candidates) - 1)
+    return _better(*_two(candidates, chance), now)
+
+
+def choose_fit(candidates: Sequence[C], fits: Callable[[C], bool], chance: Random, now: float) -> C | None:
+    """The same among those that fit, most of which do: so two are drawn first, and all looked at only where that fails."""
+    if len(candidates) > DRAWS:
+        for _ in range(DRAWS):
+            one, other = _two(candidates, chance)
+            if fits(one) and fits(other):
+                return _better(one, other, now)
+    fitting = [one for one in candidates if fits(one)]
+    return choose(fitting, chance, now) if fitting else None
+
+
+def prefers(known: C, other: C, now: float) -> bool:
+    """Whether to take the one that knows the beginning of a prompt, rather than the other."""
+    return known is other or slower(known.load_estimate, other.load_estimate, now) <= STICKY
+
+
+def _two(candidates: Sequence[C], chance: Random) -> tuple[C, C]:
+    first = int(chance.random() * len(candidates))
+    second = int(chance.random() * (len(candidates) - 1))
     if second >= first:
         second += 1
-    one, other = candidates[first], candidates[second]
-    return one if one.load <= other.load else other
+    return candidates[first], candidates[second]
+
+
+def _better(one: C, other: C, now: float) -> C:
+    return one if slower(one.load_estimate, other.load_estimate, now) <= 1 else other

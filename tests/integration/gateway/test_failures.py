@@ -150,7 +150,7 @@ async def test_a_worker_that_comes_back_serves_again(tmp_path: Path) -> None:
 
 async def test_a_model_that_is_being_loaded_is_waited_for(tmp_path: Path) -> None:
     inference = FakeInference("m")
-    async with house(tmp_path, inference, worker_wait_s=0.2) as running:
+    async with house(tmp_path, inference, worker_wait_s=0.2, loading_wait_s=0.2) as running:
         inference.report(state="loading")
         await eventually(lambda: _refused(running, "is being loaded"))
         inference.report(state="ready")

@@ -15,7 +15,8 @@ from hyperinfer.errors import (
 )
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call, Send
-from hyperinfer.workers.gateway.fleet import Fleet, Offer
+from hyperinfer.workers.gateway.fleet import Fleet
+from hyperinfer.workers.gateway.offers import Offer
 
 LOST = (PeerLost, PeerUnreachable)
 """Errors after which a worker gets nothing more until it reports again."""

@@ -1,137 +1,177 @@
-"""Which worker gets a request for a model, and how long a request waits for one to come back."""
+"""Which worker gets a request, and how long a request waits for one to come."""
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import Protocol
 
-from hyperinfer.errors import ModelNotFound, Unavailable
+from hyperinfer.contracts.inference import Processed
+from hyperinfer.errors import Unavailable
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.protocol.routing import choose
-from hyperinfer.workers.gateway.fleet import Offer
+from hyperinfer.protocol.routing import choose_fit, prefers
+from hyperinfer.workers.gateway.affinity import Affinity, Conversations
+from hyperinfer.workers.gateway.catalogue import Wanted
+from hyperinfer.workers.gateway.needs import NO_NEEDS
+from hyperinfer.workers.gateway.offers import IDLE, LOADING, READY, Offer, Offers
 
 RETRY_AFTER_S = 2
 """When a client should come again, where nothing better is known."""
-MODELS_NAMED = 20
-"""How many models an error names at most."""
-
-
-class Offers(Protocol):
-    """What there is to choose from."""
-
-    @property
-    def offers(self) -> Mapping[str, Sequence[Offer]]:
-        """What every worker has, by model."""
-
-    @property
-    def any_live(self) -> bool:
-        """Whether some worker reports."""
-
-    async def changed(self) -> None:
-        """Wait until there is something else to choose from."""
 
 
 class Balance:
-    """Chooses among the offers of a model: ready, not broken, the less loaded of two."""
+    """Chooses among the offers of the models that a request may be answered by: the first model that some worker has ready,
+    else the first that one loads on demand; of its workers one that is not broken and has the conversation in its cache, or
+    else the better of two.
 
-    def __init__(self, fleet: Offers, *, clock: Clock, default_model: str, wait_s: float, chance: Random) -> None:
+    `wait_s` is how long a request waits for a worker to come back, `loading_wait_s` for a model that is being loaded.
+    """
+
+    def __init__(self, fleet: Offers, *, clock: Clock, wait_s: float, loading_wait_s: float, chance: Random) -> None:
         self._fleet = fleet
         self._clock = clock
-        self._default_model = default_model
         self._wait_s = wait_s
+        self._loading_wait_s = loading_wait_s
         self._chance = chance
-
-    @property
-    def default_model(self) -> str | None:
-        """The model that answers where none is named: the configured one, or the one with the most slots ready."""
-        if self._default_model:
-            return self._default_model
-        slots = {
-            name: sum(offer.status.slots for offer in offers if offer.ready)
-            for name, offers in self._fleet.offers.items()
-        }
-        return min(slots, key=lambda name: (-slots[name], name)) if slots else None
+        self._conversations = Conversations(clock)
 
     def choose_now(
-        self, model: str, *, without: Collection[Offer] = (), needs: frozenset[str] = frozenset()
+        self,
+        wanted: Wanted,
+        *,
+        without: Collection[Offer] = (),
+        needs: frozenset[str] = NO_NEEDS,
+        affinity: Affinity | None = None,
     ) -> Offer | None:
-        """An offer of the model (of the default one for an empty name) that can take a request now, if there is one;
-        `needs` are capabilities that it must have."""
-        name = model or self.default_model
-        if name is None:
-            return None
-        now = self._clock.monotonic()
-        offers = self._fleet.offers.get(name, ())
-        ready = [
-            offer
-            for offer in offers
-            if offer.ready
-            and offer.breaker.allows(now)
-            and offer not in without
-            and needs.issubset(offer.status.capabilities)
-        ]
-        return choose(ready, self._chance) if ready else None
+        """An offer that can take a request now, if there is one; `needs` are capabilities that it must have."""
+        names = wanted.names
+        for state in (READY, IDLE):
+            for name in names:
+                offer = self._choose_of(name, state, without, needs, affinity)
+                if offer is not None:
+                    return offer
+        return None
 
     async def choose(
-        self, model: str, *, without: Collection[Offer] = (), needs: frozenset[str] = frozenset()
+        self,
+        wanted: Wanted,
+        *,
+        without: Collection[Offer] = (),
+        needs: frozenset[str] = NO_NEEDS,
+        affinity: Affinity | None = None,
     ) -> Offer:
-        """The same, but while there is none, wait a moment for one to come back; then `without` may be taken again.
+        """The same, but while there is none, wait a moment for one to come; then `without` may be taken again.
 
         Raises `ModelNotFound` naming what there is, and `Unavailable` saying when to come again.
         """
-        offer = self.choose_now(model, without=without, needs=needs)
+        offer = self.choose_now(wanted, without=without, needs=needs, affinity=affinity)
         if offer is not None:
             return offer
+        began_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(self._wait_s) as waiting:
                 while offer is None:
-                    self._check_exists(model)
+                    self._check_exists(wanted)
+                    if self._is_loading(wanted.names):
+                        waiting.reschedule(began_at + max(self._wait_s, self._loading_wait_s))
                     await self._fleet.changed()
-                    offer = self.choose_now(model, needs=needs)
+                    offer = self.choose_now(wanted, needs=needs, affinity=affinity)
         except TimeoutError:
             # A breaker that closes tells nobody, and a worker that failed this request once is better than none.
-            offer = self.choose_now(model, needs=needs)
+            offer = self.choose_now(wanted, needs=needs, affinity=affinity)
         if offer is None:
-            raise self._unavailable(model)
+            raise self._unavailable(wanted.names)
         return offer
+
+    def some_can(self, wanted: Wanted, needs: frozenset[str]) -> bool:
+        """Whether some worker, here now or not, has a model that can do all of this."""
+        return any(
+            needs.issubset(offer.status.capabilities)
+            for name in wanted.names
+            for offer in self._fleet.offers.get(name, ())
+        )
 
     @contextmanager
     def taking(self, offer: Offer) -> Iterator[None]:
         """Count a request in at an offer for the length of the block."""
-        offer.load_estimate.own += 1
-        offer.breaker.began(self._clock.monotonic())
+        load, breaker = offer.load_estimate, offer.breaker
+        load.own += 1
+        is_probe = breaker.is_open
+        breaker.began(self._clock.monotonic())
         try:
             yield
         finally:
-            offer.load_estimate.own -= 1
+            load.own -= 1
+            if is_probe and not breaker.is_open:
+                load.since = self._clock.monotonic()  # it is well again, and gets no flood at once
 
-    def _check_exists(self, model: str) -> None:
-        """Raise `ModelNotFound` if workers are there and none has, or lately had, the model."""
-        name = model or self.default_model
-        if name is None or name in self._fleet.offers or not self._fleet.any_live:
+    def answered(self, offer: Offer, processed: Processed, *, took_s: float, affinity: Affinity | None = None) -> None:
+        """An offer has answered a request, `took_s` after it had been given it."""
+        if len(self._fleet.offers.get(offer.status.name, ())) < 2:
+            return  # nothing to choose from, nothing to learn
+        if affinity is not None:
+            self._conversations.answered(offer, affinity)
+        if processed.cache == "hit" or processed.duration_s <= 0:
             return
-        there = sorted(self._fleet.offers)
-        named = ", ".join(there[:MODELS_NAMED]) + (", …" if len(there) > MODELS_NAMED else "")
-        raise ModelNotFound(
-            f"No worker of this swarm has the model {name[:200]!r}. There is: {named}.", model=name[:200]
+        under_way_s = max(0.0, took_s - processed.duration_s)
+        offer.load_estimate.pace.answered(
+            self._clock.monotonic(),
+            first_s=under_way_s + max(0.0, processed.first_token_s - processed.queued_s),
+            later_s=processed.duration_s - processed.first_token_s,
+            tokens=processed.usage.completion_tokens,
         )
 
-    def _unavailable(self, model: str) -> Unavailable:
-        name = model or self.default_model
-        offers = self._fleet.offers.get(name, ()) if name else ()
-        if any(offer.worker.live and offer.status.state == "loading" for offer in offers):
-            return Unavailable(f"The model {name!r} is being loaded. Try again shortly.", retry_after_s=RETRY_AFTER_S)
-        if any(offer.ready for offer in offers):
+    def _choose_of(
+        self, name: str, state: str, without: Collection[Offer], needs: frozenset[str], affinity: Affinity | None
+    ) -> Offer | None:
+        offers = self._fleet.offers.get(name, ())
+        now = self._clock.monotonic()
+
+        def fits(offer: Offer) -> bool:
+            return (
+                offer.status.state == state
+                and offer.worker.takes_requests
+                and offer.breaker.allows(now)
+                and offer not in without
+                and (not needs or needs.issubset(offer.status.capabilities))
+            )
+
+        chosen = choose_fit(offers, fits, self._chance, now)
+        if chosen is None or affinity is None or len(offers) < 2:
+            return chosen
+        known = self._conversations.find(name, affinity)
+        if known is not None and fits(known) and prefers(known, chosen, now):
+            return known
+        return chosen
+
+    def _check_exists(self, wanted: Wanted) -> None:
+        """Raise `ModelNotFound` if workers are there and none has, or lately had, any of the models."""
+        names = wanted.names
+        if names and self._fleet.any_live and not any(name in self._fleet.offers for name in names):
+            raise wanted.not_found()
+
+    def _is_loading(self, names: Sequence[str]) -> bool:
+        return any(
+            offer.worker.takes_requests and offer.status.state == LOADING
+            for name in names
+            for offer in self._fleet.offers.get(name, ())
+        )
+
+    def _unavailable(self, names: Sequence[str]) -> Unavailable:
+        offers = [offer for name in names for offer in self._fleet.offers.get(name, ())]
+        named = repr(names[0]) if names else "asked for"
+        broken = [offer for offer in offers if offer.usable and offer.breaker.is_open]
+        if self._is_loading(names):
+            return Unavailable(f"The model {named} is being loaded. Try again shortly.", retry_after_s=RETRY_AFTER_S)
+        if broken:
             now = self._clock.monotonic()
-            wait_s = min(offer.breaker.opens_in_s(now) for offer in offers if offer.ready)
+            wait_s = min(offer.breaker.opens_in_s(now) for offer in broken)
             return Unavailable(
-                f"Every worker that has the model {name!r} has been failing. Try again shortly.",
+                f"Every worker that has the model {named} has been failing. Try again shortly.",
                 retry_after_s=max(wait_s, 1.0),
             )
         if not self._fleet.any_live:
             return Unavailable("No inference worker is connected now. Try again shortly.", retry_after_s=RETRY_AFTER_S)
         return Unavailable(
-            f"No worker that has the model {name!r} is connected and ready now. Try again shortly.",
+            f"No worker that has the model {named} is connected and ready now. Try again shortly.",
             retry_after_s=RETRY_AFTER_S,
         )

@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import msgspec
 import structlog
 
-from hyperinfer.contracts.inference import WATCH_STATUS, ModelStatus, WorkerStatus
+from hyperinfer.contracts.inference import WATCH_STATUS, WorkerStatus
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import HyperinferError, RemoteError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.members import Members
-from hyperinfer.protocol.breaker import Breaker
-from hyperinfer.protocol.routing import LoadEstimate
+from hyperinfer.workers.gateway.offers import Offer, Worker
 
 ROLE = "inference"
 LOOK_EVERY_S = 3.0
@@ -34,84 +32,9 @@ LONGEST_PAUSE_S = 4.0
 FORGET_S = 600.0
 """How long a lost worker that is announced no more is remembered."""
 MAX_WORKERS = 512
-MAX_MODELS = 256
-"""Workers watched, and models taken note of for each, at most."""
-
-READY = "ready"
+"""Workers watched at most."""
 
 _status = msgspec.json.Decoder(WorkerStatus)
-
-
-class UnderWay(Protocol):
-    """A request that a worker has been given."""
-
-    def fallen_silent(self) -> None:
-        """The worker reports no more."""
-
-
-class Offer:
-    """One model at one worker: what it reports, how loaded it is, and whether it has been failing."""
-
-    __slots__ = ("breaker", "load_estimate", "status", "worker")
-
-    def __init__(self, worker: "Worker", status: ModelStatus) -> None:
-        self.worker = worker
-        self.status = status
-        self.load_estimate = LoadEstimate()
-        self.breaker = Breaker()
-
-    @property
-    def load(self) -> float:
-        """Requests for each slot."""
-        return self.load_estimate.load
-
-    @property
-    def ready(self) -> bool:
-        """Whether the worker would take a request for it now."""
-        return self.worker.live and not self.worker.draining and self.status.state == READY
-
-    def report(self, status: ModelStatus) -> None:
-        """Take what the worker has said of it."""
-        self.status = status
-        self.load_estimate.reported(slots=status.slots, busy=status.busy, queued=status.queued)
-
-
-class Worker:
-    """One inference worker. `live` as long as it reports; a lost one is remembered with what it had."""
-
-    __slots__ = ("attempts", "caller", "draining", "hex", "key", "live", "lost_at", "name", "offers", "reports")
-
-    def __init__(self, key: bytes, *, name: str, caller: Caller, now: float) -> None:
-        self.key = key
-        self.hex = key.hex()
-        self.caller = caller
-        self.name = name
-        self.offers: dict[str, Offer] = {}
-        self.live = False
-        self.draining = False
-        self.lost_at = now
-        self.reports = 0
-        self.attempts: set[UnderWay] = set()
-        """Requests under way here."""
-
-    @property
-    def state(self) -> str:
-        """`ready`, `draining` or `lost`."""
-        return "draining" if self.live and self.draining else READY if self.live else "lost"
-
-    def report(self, status: WorkerStatus) -> None:
-        """Take what the worker says of itself."""
-        told = {model.name: model for model in status.models[:MAX_MODELS]}
-        for name in self.offers.keys() - told.keys():
-            del self.offers[name]
-        for name, model in told.items():
-            offer = self.offers.get(name)
-            if offer is None:
-                offer = self.offers[name] = Offer(self, model)
-            offer.report(model)
-        self.draining = status.draining
-        self.live = True
-        self.reports += 1
 
 
 class Fleet:
@@ -245,7 +168,7 @@ class Fleet:
 
     def _report(self, worker: Worker, status: WorkerStatus) -> None:
         before = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})
-        worker.report(status)
+        worker.report(status, self._clock.monotonic())
         after = (worker.state, {name: offer.status.state for name, offer in worker.offers.items()})
         if before == after:
             return

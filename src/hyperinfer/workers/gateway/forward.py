@@ -12,29 +12,31 @@ from hyperinfer.errors import (
     HyperinferError,
     InternalError,
     ModelNotFound,
-    Overloaded,
     RemoteError,
 )
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.protocol.budget import RetryBudget
+from hyperinfer.workers.gateway.affinity import Affinity
 from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.attempt import LOST, Attempt
 from hyperinfer.workers.gateway.balance import Balance
-from hyperinfer.workers.gateway.fleet import Fleet, Offer
+from hyperinfer.workers.gateway.catalogue import Wanted
+from hyperinfer.workers.gateway.fleet import Fleet
+from hyperinfer.workers.gateway.line import OF_MODEL, Line
 from hyperinfer.workers.gateway.meters import Meters
+from hyperinfer.workers.gateway.needs import CONTINUES, needs_of
+from hyperinfer.workers.gateway.offers import Offer
 from hyperinfer.workers.gateway.progress import Progress
 from hyperinfer.workers.gateway.relay import Relay
 
-CONTINUES = frozenset({"continues"})
-"""What a model must be able to do to go on with an answer."""
 CUT = (*LOST, BackendFailed, RemoteError, InternalError)
 """Errors upon which an answer that has begun is gone on with elsewhere."""
 
 
 class Forwarder:
-    """Forwards requests, all within their deadline: before the first chunk with at most `retries` further attempts, after
-    it with at most `resumes`, and both within a budget that all requests share."""
+    """Forwards requests, all within their deadline: before the first chunk with at most `retries` further attempts on each
+    model that may answer, after it with at most `resumes`, and both within a budget that all requests share."""
 
     def __init__(
         self, balance: Balance, fleet: Fleet, *, clock: Clock, meters: Meters, retries: int, resumes: int
@@ -47,43 +49,49 @@ class Forwarder:
         self._resumes = resumes
         self._budget = RetryBudget(clock.monotonic())
 
-    @property
-    def default_model(self) -> str | None:
-        """The model that answers where none is named."""
-        return self._balance.default_model
-
     async def forward(
-        self, request: ProcessRequest, asked: Asked, call: Call, *, limits: RateLimitInfo | None, progress: Progress
+        self,
+        request: ProcessRequest,
+        wanted: Wanted,
+        asked: Asked,
+        call: Call,
+        *,
+        limits: RateLimitInfo | None,
+        progress: Progress,
     ) -> Inferred:
-        """Have a request answered by a worker that has `request.model`, or the default one if it is empty.
+        """Have a request answered by a worker that has one of the models that are wanted.
 
         Raises what the last worker answered, `ModelNotFound`, `Unavailable`.
         """
         self._budget.earn(self._clock.monotonic())
-        offer = await self._balance.choose(request.model)
-        name = offer.status.name
-        request = replace(request, model=name, public_model=name)
+        line = Line(self._balance, wanted, needs_of(request.kind, asked), Affinity(call.principal.user_id, asked))
+        offer = await line.first()
         relay = Relay(call, progress, limits, resumable=asked.is_resumable)
         failed: list[Offer] = []
         resumed = 0
         while True:
+            name = offer.status.name
+            request = replace(request, model=name, public_model=name)
             progress.given(offer)
+            given_at = self._clock.monotonic()
             try:
                 processed = await self._attempt(offer, request, call, relay)
             except HyperinferError as error:
                 failed.append(offer)
                 if not relay.started:
                     progress.refused()
-                    self._check_retry(error, len(failed))
-                    offer = await self._other(name, failed, error)
+                    self._check_retry(line, offer, error)
+                    offer = await line.other(error)
                 elif relay.said is not None and relay.said.finished:
                     # The caller has had all of it; only the count is missing.
                     return relay.inferred(offer, Processed(usage=progress.usage, finish_reason="", model=name))
                 else:
                     resumed += 1
                     request = self._rest(request, relay, error, resumed)
-                    offer = await self._resumer(name, failed, error)
+                    offer = await self._resumer(wanted.only(name), failed, error)
             else:
+                if not resumed:
+                    line.answered(offer, processed, took_s=self._clock.monotonic() - given_at)
                 progress.ended(processed)
                 self._observe(name, progress)
                 return relay.inferred(offer, processed)
@@ -101,20 +109,16 @@ class Forwarder:
         meters.prompt_tokens.inc(progress.usage.prompt_tokens)
         meters.completion_tokens.inc(progress.usage.completion_tokens)
 
-    def _check_retry(self, error: HyperinferError, attempts: int) -> None:
+    def _check_retry(self, line: Line, offer: Offer, error: HyperinferError) -> None:
         """Raise the error again if no other worker shall be asked."""
-        if attempts > self._retries or not _may_help(error) or not self._budget.spend(self._clock.monotonic()):
+        of_model = isinstance(error, OF_MODEL)
+        if not of_model and not _may_help(error):
+            raise error
+        if not line.goes_on(offer, done=of_model, retries=self._retries):
+            raise error
+        if not self._budget.spend(self._clock.monotonic()):
             raise error
         self._meters.retries.labels(error.code).inc()
-
-    async def _other(self, model: str, failed: Sequence[Offer], error: HyperinferError) -> Offer:
-        """An offer for another attempt. A full worker is not waited for: then its refusal stands."""
-        other = self._balance.choose_now(model, without=failed)
-        if other is not None:
-            return other
-        if isinstance(error, Overloaded):
-            raise error
-        return await self._balance.choose(model, without=failed)
 
     def _rest(self, request: ProcessRequest, relay: Relay, error: HyperinferError, resumed: int) -> ProcessRequest:
         """What asks for the rest of an answer that was cut. Raises the error again if it cannot be gone on with."""
@@ -125,7 +129,7 @@ class Forwarder:
         self._meters.resumes.labels(error.code).inc()
         return replace(request, continues=continued)
 
-    async def _resumer(self, model: str, failed: Sequence[Offer], error: HyperinferError) -> Offer:
+    async def _resumer(self, model: Wanted, failed: Sequence[Offer], error: HyperinferError) -> Offer:
         """An offer that can go on with an answer. Raises the error that cut it if there is none."""
         other = self._balance.choose_now(model, without=failed, needs=CONTINUES)
         if other is not None:

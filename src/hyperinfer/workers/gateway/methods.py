@@ -12,6 +12,7 @@ from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.errors import HyperinferError, RateLimited
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.gateway.accounts import Accounts
+from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
 
 Q = TypeVar("Q")
@@ -21,11 +22,12 @@ PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, 
 
 
 class GatewayMethods:
-    """Thin handlers over the service and the accounts."""
+    """Thin handlers over the service, the accounts and the placing of models."""
 
-    def __init__(self, service: GatewayService, accounts: Accounts) -> None:
+    def __init__(self, service: GatewayService, accounts: Accounts, placing: Placing) -> None:
         self._service = service
         self._accounts = accounts
+        self._placing = placing
 
     def routes(self) -> Sequence[Route]:
         """Every method with its handler."""
@@ -37,6 +39,8 @@ class GatewayMethods:
             route(contract.VERIFY_SESSION, self.verify_session),
             route(contract.LIST_MODELS, self.list_models),
             route(contract.LIST_WORKERS, self.list_workers),
+            route(contract.LOAD_MODEL, self._placing.load),
+            route(contract.UNLOAD_MODEL, self._placing.unload),
             route(people.RESET_PASSWORD, self._accounts.reset_password),
             route(contract.GET_JWKS, self.jwks),
             route(usage.GET_QUOTA, self.quota),

@@ -10,13 +10,16 @@ MODELS_NAMED = 20
 """How many models an error names at most."""
 
 
-def check_model(who: Principal, model: str) -> None:
-    """Raise `Forbidden` if this API key is not for this model, `BadRequest` for what cannot be a model's name."""
+def check_name(model: str) -> None:
+    """Raise `BadRequest` for what cannot be a model's name."""
     if len(model) > MAX_MODEL_CHARS:
         raise BadRequest(f"model: a name has at most {MAX_MODEL_CHARS} characters.", param="model")
-    if not may_use(who.models, model):
-        named = ", ".join(who.models[:MODELS_NAMED]) + (", …" if len(who.models) > MODELS_NAMED else "")
-        raise Forbidden(f"This API key is not for the model {model!r}. It is for: {named}.", param="model")
+
+
+def refused(who: Principal, model: str) -> Forbidden:
+    """This API key is not for this model."""
+    named = ", ".join(who.models[:MODELS_NAMED]) + (", …" if len(who.models) > MODELS_NAMED else "")
+    return Forbidden(f"This API key is not for the model {model!r}. It is for: {named}.", param="model")
 
 
 def may_use(patterns: Sequence[str], model: str) -> bool:

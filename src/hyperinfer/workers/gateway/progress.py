@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.workers.gateway.fleet import Offer
+from hyperinfer.workers.gateway.offers import Offer
 
 SAYS = (b'content":"', b'"text":"', b'"arguments":"')
 """What chunks that add to an answer have in them: its text or its thoughts, a text of the older API, a tool's arguments."""

@@ -8,7 +8,7 @@ from hyperinfer.contracts.gateway import Head, Inferred, RateLimitInfo
 from hyperinfer.contracts.inference import Began, Cache, Processed
 from hyperinfer.errors import RemoteError
 from hyperinfer.kernel.calls import Call, Send
-from hyperinfer.workers.gateway.fleet import Offer
+from hyperinfer.workers.gateway.offers import Offer
 from hyperinfer.workers.gateway.progress import Progress
 from hyperinfer.workers.gateway.said import Said
 

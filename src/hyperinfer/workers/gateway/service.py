@@ -13,7 +13,6 @@ from hyperinfer.contracts.gateway import (
     Inferred,
     ProcessPrompt,
     ProcessPromptReply,
-    PublicModel,
     PublicModels,
     RateLimitInfo,
     SwarmWorker,
@@ -28,13 +27,13 @@ from hyperinfer.protocol.limits import NOT_LIMITED
 from hyperinfer.workers.gateway import asked as asked_for
 from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.asked import Asked
+from hyperinfer.workers.gateway.catalogue import Catalogue
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import Journal
 from hyperinfer.workers.gateway.limiting import Limiter
 from hyperinfer.workers.gateway.meters import Meters
-from hyperinfer.workers.gateway.permissions import check_model, may_use
 from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 
@@ -70,6 +69,7 @@ class GatewayService:
         limiter: Limiter,
         accounting: Accounting,
         forwarder: Forwarder,
+        catalogue: Catalogue,
         fair_secret: bytes,
         fleet: Fleet,
         journal: Journal,
@@ -81,12 +81,12 @@ class GatewayService:
         self._limiter = limiter
         self._accounting = accounting
         self._forwarder = forwarder
+        self._catalogue = catalogue
         self._fleet = fleet
         self._journal = journal
         self._meters = meters
         self._clock = clock
         self._fair_secret = fair_secret
-        self._models_since: dict[str, int] = {}
 
     async def authenticate(self, call: Call) -> Principal:
         """Whose the credential in a call's `meta.key` is. Raises `Unauthenticated`, `Unavailable`, `RateLimited`."""
@@ -98,9 +98,7 @@ class GatewayService:
         """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""
         with self._counted("processInferenceRequest"):
             asked = asked_for.read(request.body)
-            model = asked.model or ""
-            self._check_model(call.principal, model)
-            return await self._answered(model, request, asked, call)
+            return await self._answered(asked.model or "", request, asked, call)
 
     async def prompt(self, request: ProcessPrompt, call: Call) -> ProcessPromptReply:
         """Have a single prompt answered as a whole. Raises `RateLimited` as every other error."""
@@ -109,9 +107,7 @@ class GatewayService:
             body["max_tokens"] = request.max_tokens
         infer = Infer(body=msgspec.Raw(_encoder.encode(body)))
         with self._counted("processPrompt"):
-            model = request.model or ""
-            self._check_model(call.principal, model)
-            inferred = await self._answered(model, infer, asked_for.read(infer.body), call)
+            inferred = await self._answered(request.model or "", infer, asked_for.read(infer.body), call)
         processed = inferred.processed
         return ProcessPromptReply(
             prompt=request.prompt,
@@ -139,22 +135,7 @@ class GatewayService:
 
     def models(self, who: Principal) -> PublicModels:
         """The models that can answer somebody now, by name."""
-        now = int(self._clock.now().timestamp())
-        models = []
-        for name, offers in sorted(self._fleet.offers.items()):
-            ready = [offer.status for offer in offers if offer.ready]
-            if ready and may_use(who.models, name):
-                models.append(
-                    PublicModel(
-                        id=name,
-                        created=self._models_since.setdefault(name, now),
-                        workers=len(ready),
-                        slots=sum(status.slots for status in ready),
-                        busy=sum(status.busy for status in ready),
-                        context_tokens=min(status.context_tokens for status in ready),
-                    )
-                )
-        return PublicModels(models=tuple(models))
+        return self._catalogue.models(who)
 
     def workers(self) -> SwarmWorkers:
         """Every inference worker that is known."""
@@ -165,6 +146,9 @@ class GatewayService:
                 state=worker.state,
                 in_flight=sum(offer.load_estimate.own for offer in worker.offers.values()),
                 models=tuple(offer.status for offer in worker.offers.values()),
+                backends=worker.backends,
+                version=worker.version,
+                broken=tuple(name for name, offer in worker.offers.items() if offer.breaker.is_open),
             )
             for worker in self._fleet.workers
         ]
@@ -175,29 +159,25 @@ class GatewayService:
         reasons = []
         if not self._credentials.ready:
             reasons.append("Auth has not been reached yet.")
-        if not any(offer.ready for offers in self._fleet.offers.values() for offer in offers):
+        if not any(offer.usable for offers in self._fleet.offers.values() for offer in offers):
             reasons.append("No inference worker with a model that is ready is connected.")
         reasons += self._journal.reasons
         return reasons
 
     async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:
         """Let a request in, and have it answered."""
+        wanted = self._catalogue.wanted(model, call.principal)
         # What is no model here may be anything, a prompt in the wrong field say: it is not written down.
-        known = model if model in self._fleet.offers else ""
+        known = self._catalogue.known(model)
         async with self._accounting.counted(call, asked, model=known, kind=infer.kind) as counted:
-            wanted = self._request(model, infer, asked, call.principal)
-            return await self._forwarder.forward(wanted, asked, call, limits=counted.limits, progress=counted.progress)
+            request = self._request(infer, asked, call.principal)
+            return await self._forwarder.forward(
+                request, wanted, asked, call, limits=counted.limits, progress=counted.progress
+            )
 
-    def _check_model(self, who: Principal, wanted: str) -> None:
-        """Check the model that is asked for, or the one that answers where none is."""
-        model = wanted or self._forwarder.default_model
-        if model:
-            check_model(who, model)
-
-    def _request(self, model: str, infer: Infer, asked: Asked, who: Principal) -> ProcessRequest:
+    def _request(self, infer: Infer, asked: Asked, who: Principal) -> ProcessRequest:
         fair = blake2b(who.user_id.encode(), digest_size=8, key=self._fair_secret)
         return ProcessRequest(
-            model=model,
             kind=infer.kind,
             body=infer.body,
             completion_id=f"{ID_PREFIXES[infer.kind]}-{secrets.token_hex(12)}",

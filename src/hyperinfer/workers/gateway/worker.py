@@ -13,6 +13,7 @@ from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.balance import Balance
+from hyperinfer.workers.gateway.catalogue import Catalogue
 from hyperinfer.workers.gateway.config import GatewaySettings
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, following
@@ -23,6 +24,7 @@ from hyperinfer.workers.gateway.limiting import limiting, show_limiter
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
 from hyperinfer.workers.gateway.others import check_alone, others
+from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
 from hyperinfer.workers.gateway.strangers import StrangerLimits
 
@@ -35,13 +37,18 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
     topic = context.swarm.topic("inference")
     fleet = Fleet(look=lambda: context.peers.find_now(topic), peer=context.peer, members=context.members, clock=clock)
     balance = Balance(
-        fleet, clock=clock, default_model=settings.default_model, wait_s=settings.worker_wait_s, chance=Random()
+        fleet,
+        clock=clock,
+        wait_s=settings.worker_wait_s,
+        loading_wait_s=settings.loading_wait_s,
+        chance=Random(),
     )
     meters = Meters(context.registry)
     meters.show_workers(lambda: [worker.state for worker in fleet.workers])
     local = _is_loopback(settings.http.host)
     own_key = context.identity.public_key
     directory = DirectoryCopy()
+    catalogue = Catalogue(fleet, lambda: directory.aliases, clock=clock, default_model=settings.default_model)
     follower = Follower(auth, directory, clock=clock)
     strangers, registration = settings.strangers, settings.registration
     accounts = Accounts(
@@ -76,6 +83,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             ),
             limiter=limiter,
             accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock),
+            catalogue=catalogue,
             fair_secret=context.swarm.secret("users"),
             forwarder=Forwarder(
                 balance, fleet, clock=clock, meters=meters, retries=settings.retries, resumes=settings.resumes
@@ -88,7 +96,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
         async with serving(app, _listen(settings)) as url:
             yield Service(
-                routes=GatewayMethods(service, accounts).routes(),
+                routes=GatewayMethods(service, accounts, Placing(fleet, catalogue, clock)).routes(),
                 announces=("gateway",),
                 open_to_all=True,
                 authenticate=service.authenticate,

@@ -1,127 +1,164 @@
-"""Choosing an offer: ready ones alone, broken ones after their pause, with a wait and errors that say what is wrong."""
+"""Choosing an offer: ready ones first, broken ones after their pause, with a wait and errors that say what is wrong."""
 
 import asyncio
-from random import Random
 
 import pytest
 
-from hyperinfer.contracts.inference import ModelStatus, WorkerStatus
+from hyperinfer.contracts.inference import ModelStatus, Processed, Usage
 from hyperinfer.errors import ModelNotFound, Unavailable
 from hyperinfer.protocol.breaker import FAILURES
-from hyperinfer.testing.clock import ManualClock
-from hyperinfer.testing.gateway import FakeGateway
-from hyperinfer.workers.gateway.balance import Balance
-from hyperinfer.workers.gateway.fleet import Offer, Worker
-
-
-def model(name: str = "m", *, state: str = "ready", slots: int = 4, busy: int = 0) -> ModelStatus:
-    return ModelStatus(name=name, backend="fake", state=state, slots=slots, busy=busy, queued=0)
-
-
-class FakeFleet:
-    """A fleet that has what the test puts into it."""
-
-    def __init__(self) -> None:
-        self.workers: list[Worker] = []
-        self.came = asyncio.Event()
-
-    def add(self, *models: ModelStatus, draining: bool = False) -> Worker:
-        worker = Worker(bytes([len(self.workers)]) * 32, name="w", caller=FakeGateway(), now=0.0)
-        worker.report(WorkerStatus(models=models, draining=draining))
-        self.workers.append(worker)
-        self.came.set()
-        self.came = asyncio.Event()
-        return worker
-
-    @property
-    def offers(self) -> dict[str, list[Offer]]:
-        names = {name for worker in self.workers for name in worker.offers}
-        return {name: [w.offers[name] for w in self.workers if name in w.offers] for name in names}
-
-    @property
-    def any_live(self) -> bool:
-        return any(worker.live for worker in self.workers)
-
-    async def changed(self) -> None:
-        await self.came.wait()
-
-
-class Scene:
-    def __init__(self, *, default_model: str = "", wait_s: float = 0.02) -> None:
-        self.fleet = FakeFleet()
-        self.clock = ManualClock()
-        self.balance = Balance(
-            self.fleet, clock=self.clock, default_model=default_model, wait_s=wait_s, chance=Random(1)
-        )
+from hyperinfer.testing.fleet import ChoosingScene, model
+from hyperinfer.workers.gateway.offers import Offer
 
 
 async def test_only_what_is_ready_is_chosen() -> None:
-    scene = Scene()
+    scene = ChoosingScene()
     scene.fleet.add(model(state="loading"))
     scene.fleet.add(model(), draining=True)
     lost = scene.fleet.add(model())
     lost.live = False
     good = scene.fleet.add(model())
     for _ in range(20):
-        assert (await scene.balance.choose("m")).worker is good
+        assert (await scene.balance.choose(scene.wanted())).worker is good
 
 
 async def test_those_that_failed_are_taken_again_only_if_there_is_no_other() -> None:
-    scene = Scene()
+    scene = ChoosingScene()
     one, other = scene.fleet.add(model()).offers["m"], scene.fleet.add(model()).offers["m"]
-    assert await scene.balance.choose("m", without=[one]) is other
-    assert scene.balance.choose_now("m", without=[one, other]) is None
-    assert await scene.balance.choose("m", without=[one, other]) in (one, other)
+    wanted = scene.wanted()
+    assert await scene.balance.choose(wanted, without=[one]) is other
+    assert scene.balance.choose_now(wanted, without=[one, other]) is None
+    assert await scene.balance.choose(wanted, without=[one, other]) in (one, other)
 
 
 async def test_a_broken_offer_is_left_alone_and_then_probed_once() -> None:
-    scene = Scene()
+    scene = ChoosingScene()
     offer = scene.fleet.add(model()).offers["m"]
     for _ in range(FAILURES):
         offer.breaker.failed(scene.clock.monotonic())
     with pytest.raises(Unavailable, match="failing") as refused:
-        await scene.balance.choose("m")
+        await scene.balance.choose(scene.wanted())
     assert refused.value.details["retry_after_s"] == 1.0
     scene.clock.advance(1.0)
-    assert await scene.balance.choose("m") is offer
+    assert await scene.balance.choose(scene.wanted()) is offer
     with scene.balance.taking(offer):
         assert offer.load_estimate.own == 1
-        assert scene.balance.choose_now("m") is None
+        assert scene.balance.choose_now(scene.wanted()) is None
     assert offer.load_estimate.own == 0
 
 
-async def test_the_default_model_is_the_one_with_the_most_slots() -> None:
-    scene = Scene()
-    assert scene.balance.default_model is None
-    scene.fleet.add(model("small", slots=2), model("away", state="away", slots=99))
-    scene.fleet.add(model("large", slots=2))
-    scene.fleet.add(model("large", slots=1))
-    assert (await scene.balance.choose("")).status.name == "large"
-    assert Scene(default_model="mine").balance.default_model == "mine"
+async def test_who_is_well_again_starts_slowly() -> None:
+    scene = ChoosingScene()
+    well, sick = (scene.fleet.add(model(busy=1)).offers["m"] for _ in range(2))
+    for _ in range(FAILURES):
+        sick.breaker.failed(scene.clock.monotonic())
+    scene.clock.advance(1.0)
+    with scene.balance.taking(sick):
+        sick.breaker.succeeded()
+    assert chosen(scene) == {well}
+    scene.clock.advance(60.0)
+    assert chosen(scene) == {well, sick}
+
+
+async def test_a_worker_that_comes_back_starts_slowly() -> None:
+    scene = ChoosingScene()
+    there, back = (scene.fleet.add(model()) for _ in range(2))
+    back.live = False
+    scene.fleet.report(there, model(busy=1))
+    scene.fleet.report(back, model(busy=1), now=scene.clock.monotonic())
+    assert chosen(scene) == {there.offers["m"]}
+    scene.clock.advance(60.0)
+    assert chosen(scene) == {there.offers["m"], back.offers["m"]}
+
+
+def chosen(scene: ChoosingScene, name: str = "m") -> set[Offer | None]:
+    return {scene.balance.choose_now(scene.wanted(name)) for _ in range(40)}
+
+
+async def test_a_model_that_is_ready_is_preferred_to_one_that_has_to_be_loaded() -> None:
+    scene = ChoosingScene()
+    idle = scene.fleet.add(model(state="idle")).offers["m"]
+    assert chosen(scene) == {idle}
+    ready = scene.fleet.add(model(busy=4)).offers["m"]
+    assert chosen(scene) == {ready}
+
+
+async def test_of_an_alias_the_first_model_that_is_ready_answers() -> None:
+    scene = ChoosingScene(best="large small")
+    scene.fleet.add(model("small"))
+    assert (await scene.balance.choose(scene.wanted("best"))).status.name == "small"
+    large = scene.fleet.add(model("large", state="idle"))
+    assert (await scene.balance.choose(scene.wanted("best"))).status.name == "small"
+    scene.fleet.report(large, model("large", busy=4))
+    assert (await scene.balance.choose(scene.wanted("best"))).status.name == "large"
+    failed = [large.offers["large"]]
+    assert (await scene.balance.choose(scene.wanted("best"), without=failed)).status.name == "small"
+
+
+async def test_only_who_can_do_what_is_needed_is_chosen() -> None:
+    scene = ChoosingScene(both="blind seeing")
+    vision = frozenset({"chat", "vision"})
+    scene.fleet.add(model("blind"))
+    assert not scene.balance.some_can(scene.wanted("both"), vision)
+    assert scene.balance.choose_now(scene.wanted("both"), needs=vision) is None
+    scene.fleet.add(model("seeing", capabilities=("chat", "vision")))
+    assert scene.balance.some_can(scene.wanted("both"), vision)
+    offer = scene.balance.choose_now(scene.wanted("both"), needs=vision)
+    assert offer is not None
+    assert offer.status.name == "seeing"
+
+
+def processed(duration_s: float) -> Processed:
+    return Processed(Usage(10, 65), "stop", "m", first_token_s=duration_s / 10, duration_s=duration_s)
+
+
+async def test_the_faster_worker_is_chosen_though_it_has_more_to_do() -> None:
+    scene = ChoosingScene()
+    slow, fast = (scene.fleet.add(model()).offers["m"] for _ in range(2))
+    for _ in range(5):
+        scene.balance.answered(slow, processed(5.0), took_s=5.1)
+        scene.balance.answered(fast, processed(1.0), took_s=1.1)
+    fast.load_estimate.own = 3
+    assert chosen(scene) == {fast}
+    fast.load_estimate.own = 40
+    assert chosen(scene) == {slow}
+
+
+async def test_an_answer_that_was_kept_says_nothing_of_speed() -> None:
+    scene = ChoosingScene()
+    one, other = (scene.fleet.add(model()).offers["m"] for _ in range(2))
+    scene.balance.answered(other, processed(1.0), took_s=1.0)
+    scene.balance.answered(one, Processed(Usage(9, 9), "stop", "m", duration_s=0.001, cache="hit"), took_s=0.001)
+    assert chosen(scene) == {one, other}
 
 
 async def test_what_nobody_has_is_refused_at_once_naming_what_there_is() -> None:
-    scene = Scene(wait_s=60)
+    scene = ChoosingScene(wait_s=60)
     scene.fleet.add(model("b"), model("a"))
     async with asyncio.timeout(1):
         with pytest.raises(ModelNotFound, match=r"'x'.*a, b\."):
-            await scene.balance.choose("x")
-
-
-async def test_a_long_list_of_models_is_cut_short() -> None:
-    scene = Scene()
-    scene.fleet.add(*(model(f"model-{n:03}") for n in range(100)))
-    with pytest.raises(ModelNotFound, match=r"model-019, …\.") as refused:
-        await scene.balance.choose("x")
-    assert len(refused.value.message) < 500
+            await scene.balance.choose(scene.wanted("x"))
 
 
 async def test_a_worker_that_comes_in_time_is_taken() -> None:
-    scene = Scene(wait_s=10)
-    waiting = asyncio.create_task(scene.balance.choose("m"))
-    await asyncio.sleep(0)
-    worker = scene.fleet.add(model())
-    assert (await waiting).worker is worker
+    scene = ChoosingScene(wait_s=10)
+    for name in ("m", ""):
+        waiting = asyncio.create_task(scene.balance.choose(scene.wanted(name)))
+        await asyncio.sleep(0)
+        worker = scene.fleet.add(model())
+        assert (await waiting).worker is worker
+        worker.live = False
+
+
+async def test_a_model_that_is_being_loaded_is_waited_for_longer() -> None:
+    scene = ChoosingScene(wait_s=0.01, loading_wait_s=30)
+    worker = scene.fleet.add(model(state="loading"))
+    waiting = asyncio.create_task(scene.balance.choose(scene.wanted()))
+    _, pending = await asyncio.wait([waiting], timeout=0.1)
+    assert pending
+    scene.fleet.report(worker, model())
+    async with asyncio.timeout(1):
+        assert (await waiting).worker is worker
 
 
 @pytest.mark.parametrize(
@@ -133,9 +170,9 @@ async def test_a_worker_that_comes_in_time_is_taken() -> None:
     ],
 )
 async def test_what_is_missing_is_said(models: tuple[ModelStatus, ...], words: str) -> None:
-    scene = Scene()
+    scene = ChoosingScene()
     if models:
         scene.fleet.add(*models)
     with pytest.raises(Unavailable, match=words) as refused:
-        await scene.balance.choose("m")
+        await scene.balance.choose(scene.wanted())
     assert refused.value.details["retry_after_s"] > 0

@@ -9,7 +9,7 @@ from hyperinfer.contracts.inference import ModelStatus, Processed, Usage
 from hyperinfer.errors import BadRequest
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.workers.gateway.asked import ANSWER_TOKENS, read
-from hyperinfer.workers.gateway.fleet import Offer, Worker
+from hyperinfer.workers.gateway.offers import Offer, Worker
 from hyperinfer.workers.gateway.progress import Progress
 
 ROLE, HELLO = (
