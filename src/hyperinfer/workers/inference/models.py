@@ -92,6 +92,7 @@ class Models:
         self._new_slots = new_slots
         self._clock = clock
         self._models: dict[str, Model] = {}
+        self._hidden: set[tuple[str, str]] = set()
 
     def __iter__(self) -> Iterator[Model]:
         return iter(self._models.values())
@@ -99,10 +100,16 @@ class Models:
     def refresh(self, backends: Sequence[Backend]) -> None:
         """Take over what the backends have now. Who waits for a model that has gone is refused."""
         before, self._models = self._models, {}
+        hidden: set[tuple[str, str]] = set()
         for backend in backends:
             for offered in backend.models():
-                if offered.name not in self._models:
+                if offered.name in self._models:
+                    hidden.add((offered.name, backend.name))
+                else:
                     self._models[offered.name] = self._refreshed(before.get(offered.name), backend, offered)
+        for name, of in sorted(hidden - self._hidden):
+            log.warning("model_hidden", name=name, of=of, by=self._models[name].backend.name)
+        self._hidden = hidden
         for name, model in before.items():
             if self._models.get(name) is not model or model.offered.state == AWAY:
                 model.refuse_waiting(_cannot_run(name))
