@@ -140,11 +140,13 @@ def _tensor(file: BinaryIO, start: int, described: Mapping[str, list[int]]) -> T
 
 
 def _value(value: Value) -> bytes:
-    if isinstance(value, str | bool | int | float):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return struct.pack("<II", 4, value)  # alone they count something; in lists they are signed
+    if isinstance(value, str | bool | float):
         kind, content = _single(value)
         return struct.pack("<I", kind) + content
     pairs = [_single(one) for one in value]
-    kind = pairs[0][0] if pairs else 4
+    kind = pairs[0][0] if pairs else 5
     return struct.pack("<IIQ", 9, kind, len(pairs)) + b"".join(content for _, content in pairs)
 
 
@@ -155,7 +157,7 @@ def _single(value: str | bool | float) -> tuple[int, bytes]:
         case str():
             return 8, _text(value)
         case int():
-            return 4, struct.pack("<I", value)
+            return 5, struct.pack("<i", value)
         case _:
             return 6, struct.pack("<f", value)
 

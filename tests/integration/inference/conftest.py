@@ -14,6 +14,7 @@ from hyperinfer.contracts.method import NO_META
 from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
+from hyperinfer.workers.inference.backends.llamacpp import weights
 from hyperinfer.workers.inference.backends.llamacpp.backend import LlamaCpp, open_llamacpp
 from hyperinfer.workers.inference.backends.llamacpp.settings import LlamaCppSettings
 from hyperinfer.workers.inference.cache import in_memory
@@ -122,3 +123,11 @@ async def house(
         running = House(service, backend, registry)
         async with background(running.follow(), name="status"):
             yield running
+
+
+def shelve(folder: Path, *names: str, suffix: str = ".gguf") -> Path:
+    """Put the packaged model into a folder under these names, without copying it."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / f"{name}{suffix}").symlink_to(weights.path(weights.SMOLLM2))
+    return folder
