@@ -390,6 +390,15 @@ async def test_models_come_and_go_as_the_server_s_do() -> None:
         assert isinstance(await raised(running.chat(model="box/m")), ModelNotFound)
 
 
+@pytest.mark.parametrize("body", ["[" * 100_000, "<html>", '{"data": 7}', "x" * 9_000_000], ids=len)
+async def test_a_list_that_makes_no_sense_takes_the_server_away_until_it_does(body: str) -> None:
+    async with house() as running:
+        running.server.will.refuses_models = Refusal(200, body)
+        await running.until(lambda backend: "answers what no server" in backend.away)
+        running.server.will.refuses_models = None
+        await running.there()
+
+
 async def test_a_server_without_a_list_has_the_models_that_are_named() -> None:
     async with house(models=["m", "other-*"]) as running:
         running.server.will.refuses_models = Refusal(404, "nothing here")

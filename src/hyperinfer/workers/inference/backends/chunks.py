@@ -35,7 +35,7 @@ class ChunkReader:
                     self.done = True
                     break
                 self._take_chunk(self._decode(data), added)
-        except (msgspec.DecodeError, UnicodeDecodeError, TooLarge) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TooLarge) as error:
             raise BackendFailed(f"{self._who}'s answer makes no sense.") from error
         return added
 

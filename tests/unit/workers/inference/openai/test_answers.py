@@ -67,6 +67,14 @@ def test_whatever_comes_it_is_pieces_or_the_server_s_failure(noise: bytes) -> No
     raise AssertionError("noise is no answer")
 
 
+@pytest.mark.parametrize("field", ["choices", "reasoning", "error", "odd"])
+def test_an_answer_nested_without_end_is_a_failure(field: str) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    whole = {"choices": b'{"choices":%b}', "reasoning": b'{"choices":[{"delta":{"reasoning":%b}}]}'}
+    with pytest.raises(BackendFailed):
+        read(b"data: " + whole.get(field, b'{"%b":%%b}' % field.encode()) % deep + b"\n\n").end()
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"), [("stop", "stop"), ("eos", "stop"), ("max_tokens", "length"), ("tool_calls", "tool_calls")]
 )

@@ -68,6 +68,9 @@ def test_a_key_may_be_in_a_file(tmp_path: Path) -> None:
         ({"drop": ("messages",)}, "openai.servers[0]: messages is the request's own"),
         ({"api_key": "a", "api_key_file": "b"}, "openai.servers[0]: give api_key or api_key_file"),
         ({"api_key_file": "/nowhere/key"}, "openai.servers[0].api_key_file: cannot read"),
+        ({"api_key": "planted\n"}, "openai.servers[0]: 'authorization' cannot be sent"),
+        ({"headers": {"x key": "planted"}}, "openai.servers[0]: 'x key' cannot be sent"),
+        ({"headers": {"x": "planted\r\ny: z"}}, "openai.servers[0]: 'x' cannot be sent"),
         ({"ca_file": "/nowhere/ca"}, "openai.servers[0].ca_file: there is no file"),
     ],
 )

@@ -186,7 +186,7 @@ def embedded(body: bytes, inputs: int, *, estimate: int | None) -> Embedded:
     try:
         theirs = _embeddings.decode(body)
         vectors = {one.index: _packed(one.embedding) for one in theirs.data}
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, ValueError, OverflowError) as error:
+    except (msgspec.DecodeError, binascii.Error, ValueError, OverflowError, RecursionError) as error:
         raise BackendFailed(f"{WHO}'s embeddings make no sense.") from error
     lengths = {len(vector) for vector in vectors.values()}
     if len(theirs.data) != inputs or sorted(vectors) != list(range(inputs)) or len(lengths) != 1:

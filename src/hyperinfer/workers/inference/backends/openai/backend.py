@@ -117,7 +117,7 @@ class OpenAIServer:
                 raise Unavailable(f"{self._settings.url} refuses our key.")
             self._known = await self._client.catalogue()
         except Slow:
-            if now - self._client.heard_at > self._settings.look_timeout_s:
+            if self.away or now - self._client.heard_at > self._settings.look_timeout_s:
                 self._lost(now)
                 raise
             return  # it is answering requests: busy, not away

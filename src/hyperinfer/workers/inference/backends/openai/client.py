@@ -145,7 +145,7 @@ class ServerClient:
                 if reply.status != 200:
                     raise Unavailable(f"{url} answers {reply.status}.")
                 return decoder.decode(await _read(reply, MAX_LISTING_BYTES))
-        except (msgspec.DecodeError, UnicodeDecodeError, BackendFailed) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, BackendFailed) as error:
             raise Unavailable(f"{url} answers what no server of OpenAI's kind does.") from error
         except TimeoutError as error:
             raise Slow(f"{settings.url} does not answer in time.") from error

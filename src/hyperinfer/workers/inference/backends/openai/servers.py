@@ -1,5 +1,6 @@
 """The servers that the settings name, checked and with their keys."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from hyperinfer.workers.inference.backends.openai.settings import OpenAISettings
 FIRST = "openai"
 RESERVED = frozenset({"model", "messages", "prompt", "input", "stream", "stream_options"})
 """What `parameters` and `drop` cannot be about: without these there is no request."""
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A header's name (RFC 9110, section 5.6.2)."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +56,10 @@ def _checked(server: ServerSettings, path: str) -> ServerSettings:
     if server.api_key and server.api_key_file:
         raise ConfigError(f"{path}: give api_key or api_key_file, not both.", path=path)
     key = _read(server.api_key_file, f"{path}.api_key_file") if server.api_key_file else server.api_key
+    headers = {**server.headers, "authorization": key, "organization": server.organization, "project": server.project}
+    for name, value in headers.items():
+        if not NAME.fullmatch(name) or not value.isprintable():
+            raise ConfigError(f"{path}: {name[:40]!r} cannot be sent as a header.", path=path)
     if server.ca_file and not Path(server.ca_file).is_file():
         raise ConfigError(f"{path}.ca_file: there is no file {server.ca_file}.", path=f"{path}.ca_file")
     return replace(server, url=server.url.rstrip("/"), api_key=key)
