@@ -20,6 +20,8 @@ MAX_NUMBERS = 1024
 """Longest array that is kept: some values are there once for each layer. Vocabularies are passed over."""
 MAX_HEAD_BYTES = 256 * 1024 * 1024
 """All that stands before the weights, at most: vocabularies take some 10 MB."""
+ALIGNMENT = 32
+"""The weights begin at a multiple of it, at least."""
 TEXT, ARRAY = 8, 9
 NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 """The types that are numbers, by their codes, as `struct` names them."""
@@ -84,7 +86,9 @@ class _Reading:
             value = self._value(int(self._number("<I")))
             if value is not None:
                 found[key] = value
-        if self._last_offset(tensors) + self._read_bytes >= size_bytes and tensors:
+        last = self._last_offset(tensors)
+        begins = -(-self._read_bytes // ALIGNMENT) * ALIGNMENT
+        if tensors and begins + last >= size_bytes:
             raise Damaged("The file is not complete.")
         return found
 
