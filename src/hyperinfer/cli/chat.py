@@ -114,7 +114,7 @@ class Chat:
 
     def _list_models(self) -> None:
         try:
-            models = self._runner.run(self._client.models())
+            models = self._runner.run(self._client.models.list())
         except HyperinferError as error:
             complain(sentence(error))
         except KeyboardInterrupt:

@@ -94,7 +94,7 @@ async def _keep_key(address: str, key: str) -> None:
         raise BadRequest("This is no API key, or a part of it is missing: a key begins with hi_ and is shown once.")
     async with AsyncClient(address, api_key=key) as client:
         try:
-            await client.models()
+            await client.models.list()
         except Forbidden:
             pass  # it is valid, and for other things than models
         except Unauthenticated as error:

@@ -1,37 +1,84 @@
-"""`hyperinfer models`: what the swarm serves."""
+"""`hyperinfer models`: what the swarm serves, and the models of this machine."""
 
-import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
-from hyperinfer.cli import options
+from hyperinfer.cli import models_here, models_placed, models_pull, options
+from hyperinfer.cli.examples import examples
+from hyperinfer.cli.gateway import asking
 from hyperinfer.cli.manner import note, show_json
 from hyperinfer.cli.table import show_table
 
+if TYPE_CHECKING:
+    from hyperinfer.sdk import AsyncClient, Model
 
-@click.command("models")
+TITLES = ("model", "state", "workers", "slots", "busy", "queued", "context", "tokens/s", "can")
+
+
+@click.group(
+    "models",
+    invoke_without_command=True,
+    epilog=examples(
+        "hyperinfer models",
+        "hyperinfer models recommended",
+        "hyperinfer models pull Qwen/Qwen3-4B-GGUF:Q4_K_M",
+        "hyperinfer models pull ollama:llama3.2",
+        "hyperinfer models rm qwen3-4b-q4_k_m",
+    ),
+)
 @options.as_json
 @options.gateway
-def command(as_json: bool, gateway: str | None) -> None:
+@click.pass_context
+def command(context: click.Context, as_json: bool, gateway: str | None) -> None:
     """List the models that the swarm serves now.
 
-    SLOTS are the answers that its workers can make at once, BUSY those being made; CONTEXT is how many tokens a prompt
-    and its answer may have together.
+    SLOTS are the answers that its workers can make at once, BUSY those being made, QUEUED those that wait; CONTEXT is how
+    many tokens a prompt and its answer may have together. A model that is idle is loaded by the first request. The
+    commands `pull`, `local`, `rm` and `recommended` are about the models of this machine.
     """
-    asyncio.run(_models(as_json, gateway))
+    if context.invoked_subcommand is None:
+        _list(as_json=as_json, gateway=gateway)
 
 
-async def _models(as_json: bool, gateway: str | None) -> None:
-    from hyperinfer.cli.gateway import way_in
-    from hyperinfer.sdk import AsyncClient
+@command.command("list")
+@options.as_json
+@options.gateway
+def list_models(as_json: bool, gateway: str | None) -> None:
+    """List the models that the swarm serves now."""
+    _list(as_json=as_json, gateway=gateway)
 
-    address, key = await way_in(gateway)
-    async with AsyncClient(address, api_key=key) as client:
-        models = await client.models()
+
+command.add_command(models_pull.pull)
+command.add_command(models_pull.recommended)
+command.add_command(models_here.local)
+command.add_command(models_here.rm)
+command.add_command(models_placed.load)
+command.add_command(models_placed.unload)
+
+
+def _list(*, as_json: bool, gateway: str | None) -> None:
+    async def find(client: "AsyncClient") -> "tuple[Model, ...]":
+        return await client.models.list()
+
+    models = asking(gateway, find)
     if as_json:
         show_json(models)
     elif models:
-        rows = [(model.id, model.workers, model.slots, model.busy, model.context_tokens) for model in models]
-        show_table(("model", "workers", "slots", "busy", "context"), rows)
+        show_table(TITLES, [_line(model) for model in models])
     else:
         note("No model is served now: no inference worker is ready. `hyperinfer status` shows those of this machine.")
+
+
+def _line(model: "Model") -> tuple[object, ...]:
+    return (
+        model.id,
+        model.state,
+        model.workers,
+        model.slots,
+        model.busy,
+        model.queued,
+        model.context_tokens or "",
+        round(model.tokens_per_s, 1) or "",
+        f"= {', '.join(model.answered_by)}" if model.answered_by else ", ".join(model.capabilities),
+    )

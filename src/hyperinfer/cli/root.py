@@ -23,7 +23,8 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Ask": {
         "ask": "Ask a model one question.",
         "chat": "Talk with a model.",
-        "models": "List the models that the swarm serves.",
+        "models": "List the swarm's models; fetch and remove this machine's.",
+        "ps": "Show what runs in the swarm now.",
     },
     "Run": {
         "up": "Run everything on this machine, in one process.",

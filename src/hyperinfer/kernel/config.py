@@ -75,6 +75,11 @@ def plain(environ: Mapping[str, str] = os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
 
 
+def hub(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:
+    """Where models are pulled from and with which token: `HF_ENDPOINT` and `HF_TOKEN`, as every tool of that hub reads them."""
+    return environ.get("HF_ENDPOINT") or None, environ.get("HF_TOKEN") or None
+
+
 def load(
     wtype: str,
     kind: type[S],

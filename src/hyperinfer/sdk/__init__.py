@@ -16,7 +16,7 @@ from hyperinfer.sdk.people import (
     Tier,
     User,
 )
-from hyperinfer.sdk.replies import Answer, Model, Usage
+from hyperinfer.sdk.replies import Answer, Model, Placed, SwarmWorker, Usage, WorkerBackend, WorkerModel
 from hyperinfer.sdk.reports import AuditRow, Page, Quota, QuotaRow, RequestRow, UsageReport, UsageRow
 from hyperinfer.sdk.requests import ChatOptions, Message
 
@@ -37,15 +37,19 @@ __all__ = [
     "NewReset",
     "OpenSession",
     "Page",
+    "Placed",
     "Quota",
     "QuotaRow",
     "Registered",
     "RequestRow",
     "Session",
+    "SwarmWorker",
     "TextStream",
     "Tier",
     "Usage",
     "UsageReport",
     "UsageRow",
     "User",
+    "WorkerBackend",
+    "WorkerModel",
 ]

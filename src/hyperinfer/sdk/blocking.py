@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar, Unpack
 from hyperinfer.sdk.answers import AnswerStream
 from hyperinfer.sdk.blocking_groups import Groups
 from hyperinfer.sdk.client import AsyncClient
-from hyperinfer.sdk.replies import Answer, Model
+from hyperinfer.sdk.replies import Answer
 from hyperinfer.sdk.requests import ChatOptions, Prompt
 from hyperinfer.sdk.thread import LoopThread
 
@@ -91,10 +91,6 @@ class Client(Groups):
             yield TextStream(thread, stream)
         finally:
             thread.run(opening.__aexit__(None, None, None))
-
-    def models(self) -> tuple[Model, ...]:
-        """The models that the swarm serves now."""
-        return self._run(self._client.models())
 
     def _run(self, work: Coroutine[Any, Any, T], /) -> T:
         if self._thread is None:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from hyperinfer.sdk.client import AsyncClient
-from hyperinfer.sdk.groups import account, admin, keys, sessions, usage
+from hyperinfer.sdk.groups import account, admin, keys, models, sessions, usage
 
 G = TypeVar("G")
 P = ParamSpec("P")
@@ -99,6 +99,20 @@ class Keys(Blocking[keys.Keys]):
     revoke = waiting(keys.Keys.revoke)
 
 
+class Models(Blocking[models.Models]):
+    """Models and the workers that run them."""
+
+    list = waiting(models.Models.list)
+    workers = waiting(models.Models.workers)
+
+
+class PlacedModels(Blocking[models.PlacedModels]):
+    """Which models are in workers' memory."""
+
+    load = waiting(models.PlacedModels.load)
+    unload = waiting(models.PlacedModels.unload)
+
+
 class OwnUsage(Blocking[usage.OwnUsage]):
     """What was used and what is left."""
 
@@ -156,6 +170,7 @@ class Admin(Blocking[admin.Admin]):
         self.invites = Invites(group.invites, run)
         self.usage = AllUsage(group.usage, run)
         self.audit = Audit(group.audit, run)
+        self.models = PlacedModels(group.models, run)
 
     tiers = waiting(admin.Admin.tiers)
 
@@ -164,6 +179,7 @@ class Groups:
     """Every group of a client."""
 
     def __init__(self, client: AsyncClient, run: Run) -> None:
+        self.models = Models(client.models, run)
         self.account = OwnAccount(client.account, run)
         self.sessions = Sessions(client.sessions, run)
         self.keys = Keys(client.keys, run)

@@ -37,6 +37,12 @@ class Calls:
             method, path, kind, credential=self._credential(), body=_given(body), timeout_s=CALL_TIMEOUT_S
         )
 
+    async def send_long(self, path: str, kind: type[T], *, timeout_s: float, **body: Any) -> T:
+        """The same, by POST, of what takes longer."""
+        return await self._transport.json(
+            "POST", path, kind, credential=self._credential(), body=_given(body), timeout_s=timeout_s
+        )
+
     async def do(self, method: str, path: str, **body: Any) -> None:
         """Change something of which nothing is answered."""
         await self._transport.content(

@@ -5,25 +5,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Self, Unpack
 
-import msgspec
-
 from hyperinfer.sdk.answers import AnswerStream, Completion, answer_of
-from hyperinfer.sdk.calls import CALL_TIMEOUT_S, Calls
+from hyperinfer.sdk.calls import Calls
 from hyperinfer.sdk.groups.account import OwnAccount
 from hyperinfer.sdk.groups.admin import Admin
 from hyperinfer.sdk.groups.keys import Keys
+from hyperinfer.sdk.groups.models import Models
 from hyperinfer.sdk.groups.sessions import Sessions
 from hyperinfer.sdk.groups.usage import OwnUsage
-from hyperinfer.sdk.replies import Answer, Model
+from hyperinfer.sdk.replies import Answer
 from hyperinfer.sdk.requests import ChatOptions, Prompt, chat_body
 from hyperinfer.sdk.transport import Transport
 from hyperinfer.sdk.ways import way_to
 
 CHAT = "/v1/chat/completions"
-
-
-class _Models(msgspec.Struct, frozen=True):
-    models: tuple[Model, ...]
 
 
 class AsyncClient:
@@ -53,6 +48,7 @@ class AsyncClient:
         self._to_models = way.to_models
         self._transport = Transport(way.gateway, connect_timeout_s=connect_timeout_s)
         calls = Calls(self._transport, way.to_account)
+        self.models = Models(Calls(self._transport, way.to_models))
         self.account = OwnAccount(calls)
         self.sessions = Sessions(calls)
         self.keys = Keys(calls)
@@ -98,10 +94,3 @@ class AsyncClient:
                 yield stream
             finally:
                 await stream.aclose()
-
-    async def models(self) -> tuple[Model, ...]:
-        """The models that the swarm serves now."""
-        reply = await self._transport.json(
-            "GET", "/api/models", _Models, credential=self._to_models(), timeout_s=CALL_TIMEOUT_S
-        )
-        return reply.models

@@ -22,10 +22,73 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A model that the swarm serves now, summed over its workers; `context_tokens` is what one request may use."""
+    """A model that the swarm serves now, or an alias, summed over its workers.
+
+    `state` is the best of its workers': `ready`, `idle` (a request loads it) or `loading`; `context_tokens` is what one
+    request may use. `capabilities` say what it can do; `tokens_per_s` and `first_token_s` are recent means, `error_rate` the
+    recent share of failures. An alias says in `answered_by` which models it stands for.
+    """
 
     id: str
+    created: int = 0
     workers: int = 0
     slots: int = 0
     busy: int = 0
     context_tokens: int = 0
+    queued: int = 0
+    state: str = "ready"
+    capabilities: tuple[str, ...] = ()
+    tokens_per_s: float = 0.0
+    first_token_s: float = 0.0
+    error_rate: float = 0.0
+    answered_by: tuple[str, ...] = ()
+
+
+class WorkerModel(msgspec.Struct, frozen=True):
+    """One model of one worker now: its state, how many slots are busy and requests queued, and recent averages."""
+
+    name: str
+    backend: str
+    state: str
+    slots: int
+    busy: int
+    queued: int
+    queue_limit: int = 0
+    context_tokens: int = 0
+    capabilities: tuple[str, ...] = ()
+    tokens_per_s: float = 0.0
+    first_token_s: float = 0.0
+    error_rate: float = 0.0
+    errors: int = 0
+    served: int = 0
+    memory_bytes: int = 0
+
+
+class WorkerBackend(msgspec.Struct, frozen=True):
+    """What a worker runs models with, or reaches them by, and whether that is there."""
+
+    name: str
+    available: bool
+    models: int = 0
+
+
+class SwarmWorker(msgspec.Struct, frozen=True):
+    """An inference worker as the gateway sees it: `ready`, `draining` or `lost`. `in_flight` are that gateway's requests;
+    `broken` are models that it leaves alone for now, because they kept failing."""
+
+    key: str
+    name: str
+    state: str
+    in_flight: int = 0
+    models: tuple[WorkerModel, ...] = ()
+    backends: tuple[WorkerBackend, ...] = ()
+    version: str = ""
+    broken: tuple[str, ...] = ()
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """How a model stands at a worker after it was to be loaded or unloaded; `error` says why it was not."""
+
+    worker: str
+    status: WorkerModel | None = None
+    error: str = ""

@@ -7,6 +7,7 @@ import pytest
 
 from hyperinfer.cli import ask
 from hyperinfer.contracts import gateway as contract
+from hyperinfer.contracts import inference
 from hyperinfer.errors import BackendFailed, ContextExceeded, ModelNotFound, Unauthenticated
 from hyperinfer.sdk import profile
 from hyperinfer.testing.answers import saying
@@ -122,17 +123,86 @@ def test_a_key_is_not_given_to_a_gateway_that_is_merely_named(command: Command, 
 
 @pytest.mark.usefixtures("url")
 def test_models_in_columns_and_as_json(command: Command, gateway: FakeGateway) -> None:
-    model = contract.PublicModel(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048)
-    gateway.answers["listModels"] = always(contract.PublicModels(models=(model,)))
+    model = contract.PublicModel(
+        id="m",
+        created=1,
+        workers=2,
+        slots=8,
+        busy=1,
+        context_tokens=2048,
+        capabilities=("chat", "tools"),
+        tokens_per_s=9.87,
+    )
+    alias = contract.PublicModel(
+        id="llama3", created=1, workers=2, slots=8, busy=1, context_tokens=2048, state="idle", answered_by=("m", "n")
+    )
+    gateway.answers["listModels"] = always(contract.PublicModels(models=(model, alias)))
     assert command("models").out.splitlines() == [
-        "MODEL  WORKERS  SLOTS  BUSY  CONTEXT",
-        "m            2      8     1     2048",
+        "MODEL   STATE  WORKERS  SLOTS  BUSY  QUEUED  CONTEXT  TOKENS/S  CAN",
+        "m       ready        2      8     1       0     2048       9.9  chat, tools",
+        "llama3  idle         2      8     1       0     2048         -  = m, n",
     ]
+    assert command("models", "list").out == command("models").out
     assert json.loads(command("models", "--json").out)[0]["slots"] == 8
     gateway.answers["listModels"] = always(contract.PublicModels())
     done = command("models")
     assert (done.code, done.out) == (0, "")
     assert "No model" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_what_runs_now_worker_by_worker(command: Command, gateway: FakeGateway) -> None:
+    status = inference.ModelStatus(
+        name="m",
+        backend="llamacpp",
+        state="ready",
+        slots=4,
+        busy=3,
+        queued=2,
+        tokens_per_s=41.26,
+        first_token_s=0.163,
+        error_rate=0.25,
+        served=3,
+        memory_bytes=600_000_000,
+    )
+    workers = (
+        contract.SwarmWorker(
+            key="ab" * 32,
+            name="gpu-box",
+            state="ready",
+            in_flight=1,
+            models=(status, inference.ModelStatus("n", "ollama", "idle", 1, 0, 0)),
+            backends=(inference.BackendStatus("openai", available=False),),
+            broken=("n",),
+        ),
+        contract.SwarmWorker(key="cd" * 32, name="", state="lost", in_flight=0),
+    )
+    gateway.answers["listWorkers"] = always(contract.SwarmWorkers(workers=workers))
+    assert command("ps").out.splitlines() == [
+        "WORKER        MODEL  STATE   SLOTS  QUEUED  TOKENS/S  FIRST TOKEN  ERRORS  MEMORY",
+        "gpu-box       m      ready   3/4         2  41.3      0.16 s       25 %    0.6 GB",
+        "gpu-box       n      broken  0/1         0  -         -            -       -",
+        "cdcdcdcdcdcd  -      lost    -           -  -         -            -       -",
+        "gpu-box: the backend openai is away.",
+    ]
+    assert json.loads(command("ps", "--json").out)[0]["models"][0]["tokens_per_s"] == 41.26
+    gateway.answers["listWorkers"] = always(contract.SwarmWorkers())
+    done = command("ps")
+    assert (done.code, done.out) == (0, "")
+    assert "No inference worker" in done.err
+
+
+@pytest.mark.usefixtures("url")
+def test_loading_and_unloading_say_what_came_of_it_at_each_worker(command: Command, gateway: FakeGateway) -> None:
+    ready = inference.ModelStatus("m", "llamacpp", "ready", 4, 0, 0)
+    placed = (contract.Placed("ab" * 32, ready), contract.Placed("cd" * 32, error="There is no room."))
+    gateway.answers["loadModel"] = always(contract.Placings(workers=placed))
+    gateway.answers["unloadModel"] = always(contract.Placings(workers=placed[:1]))
+    done = command("models", "load", "m")
+    assert done.code == 1
+    assert done.out.splitlines()[1:] == ["abababababab  ready   -", "cdcdcdcdcdcd  failed  There is no room."]
+    assert command("models", "unload", "m", "--worker", "ab" * 32).code == 0
+    assert gateway.calls[-1][1] == contract.PlaceModel(model="m", worker="ab" * 32)
 
 
 @pytest.mark.usefixtures("url")

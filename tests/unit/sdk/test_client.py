@@ -121,7 +121,9 @@ async def test_models() -> None:
     model = contract.PublicModel(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048)
     with served(FakeGateway(listModels=always(contract.PublicModels(models=(model,))))) as url:
         async with AsyncClient(url, api_key="k") as client:
-            assert await client.models() == (Model(id="m", workers=2, slots=8, busy=1, context_tokens=2048),)
+            assert await client.models.list() == (
+                Model(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048),
+            )
 
 
 async def test_nobody_there_is_said_with_the_address() -> None:
@@ -129,7 +131,7 @@ async def test_nobody_there_is_said_with_the_address() -> None:
         pass
     async with AsyncClient(url, api_key="k") as client:
         with pytest.raises(Unavailable, match=url):
-            await client.models()
+            await client.models.list()
 
 
 async def test_a_server_that_does_not_answer_is_given_up() -> None:
@@ -164,19 +166,19 @@ async def ask(request: pytest.FixtureRequest) -> AsyncIterator[AsyncClient]:
 @pytest.mark.parametrize("ask", [Server(200, b"<html>")], indirect=True)
 async def test_an_answer_that_is_no_json_is_a_failure_of_the_server(ask: AsyncClient) -> None:
     with pytest.raises(BackendFailed, match="something else"):
-        await ask.models()
+        await ask.models.list()
 
 
 @pytest.mark.parametrize("ask", [Server(502, b"<html>")], indirect=True)
 async def test_a_refusal_without_a_reason_names_its_status(ask: AsyncClient) -> None:
     with pytest.raises(BackendFailed, match="502"):
-        await ask.models()
+        await ask.models.list()
 
 
 @pytest.mark.parametrize("ask", [Server(307, b"", [(b"location", b"http://127.0.0.1:1/")])], indirect=True)
 async def test_a_key_does_not_follow_a_redirect(ask: AsyncClient) -> None:
     with pytest.raises(BadRequest, match="final address"):
-        await ask.models()
+        await ask.models.list()
 
 
 @pytest.mark.parametrize(
@@ -191,4 +193,4 @@ async def test_a_stream_without_its_end_mark_has_failed(ask: AsyncClient) -> Non
 
 def test_a_client_that_was_not_entered_says_how() -> None:
     with pytest.raises(RuntimeError, match="with Client"):
-        Client("http://127.0.0.1:1", api_key="k").models()
+        Client("http://127.0.0.1:1", api_key="k").models.list()

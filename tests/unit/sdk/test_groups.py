@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperinfer import AsyncClient, Client
-from hyperinfer.contracts import audit, gateway, people, usage
+from hyperinfer.contracts import audit, gateway, inference, people, usage
 from hyperinfer.contracts import limits as limits_contract
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import BackendFailed, BadRequest, Conflict, RateLimited
@@ -60,6 +60,18 @@ REQUEST = usage.RequestRow(
 )
 QUOTA = usage.Quota(tier="default", limits=(usage.QuotaRow("user", "requests_per_minute", 10, 4, 6, AT),))
 AUDIT = audit.AuditRow(1, AT, "key.created", "ok", None, "ada", None, None, "::1", "local", None, {"key": "k-1"})
+STATUS = inference.ModelStatus(name="m", backend="echo", state="ready", slots=4, busy=1, queued=0)
+MODEL = gateway.PublicModel(
+    id="llama3", created=1, workers=1, slots=4, busy=1, context_tokens=9, tokens_per_s=7.5, answered_by=("m",)
+)
+WORKER = gateway.SwarmWorker(
+    key="ab",
+    name="box",
+    state="ready",
+    in_flight=0,
+    models=(STATUS,),
+    backends=(inference.BackendStatus(name="ollama", available=False),),
+)
 LIMITS = Limits(requests_per_minute=10)
 LIMITS_SAID = limits_contract.Limits(requests_per_minute=10)
 
@@ -82,6 +94,34 @@ CASES = {
         gateway.Register(email="ada@example.com", password="horse", code="hc_code"),
         gateway.RegisterReply(success=True, status=201, message="", account=ACCOUNT, api_key=NEW_KEY),
         lambda made: (made.username, made.api_key.key, "secret" in repr(made)) == ("ada", "hi_abc_secret", False),
+    ),
+    "models": Case(
+        lambda client: client.models.list(),
+        "listModels",
+        Nothing(),
+        gateway.PublicModels(models=(MODEL,)),
+        lambda models: (models[0].id, models[0].answered_by, models[0].tokens_per_s) == ("llama3", ("m",), 7.5),
+    ),
+    "workers": Case(
+        lambda client: client.models.workers(),
+        "listWorkers",
+        Nothing(),
+        gateway.SwarmWorkers(workers=(WORKER,)),
+        lambda workers: (workers[0].models[0].busy, workers[0].backends[0].available) == (1, False),
+    ),
+    "load": Case(
+        lambda client: client.admin.models.load("m", worker="ab"),
+        "loadModel",
+        gateway.PlaceModel(model="m", worker="ab"),
+        gateway.Placings(workers=(gateway.Placed(worker="ab", status=STATUS),)),
+        lambda placed: (placed[0].worker, placed[0].status.state) == ("ab", "ready"),
+    ),
+    "unload": Case(
+        lambda client: client.admin.models.unload("m"),
+        "unloadModel",
+        gateway.PlaceModel(model="m"),
+        gateway.Placings(workers=(gateway.Placed(worker="ab", error="It is in use."),)),
+        lambda placed: (placed[0].status, placed[0].error) == (None, "It is in use."),
     ),
     "account": Case(
         lambda client: client.account.get(),
@@ -348,7 +388,8 @@ async def test_login_tells_the_gateway_what_asks() -> None:
 def test_every_method_that_people_and_administrators_have_can_be_called() -> None:
     theirs = {method.name for method in (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON, usage.GET_QUOTA)}
     own = {gateway.REGISTER.name, gateway.LOGIN.name, people.RESET_PASSWORD.name}
-    assert {case.method for case in CASES.values()} == theirs | own
+    models = {gateway.LIST_MODELS.name, gateway.LIST_WORKERS.name, gateway.LOAD_MODEL.name, gateway.UNLOAD_MODEL.name}
+    assert {case.method for case in CASES.values()} == theirs | own | models
 
 
 @pytest.mark.parametrize("id_", ["../../register", "hi_abc_secret", "", "a b", "ä"])
@@ -432,7 +473,7 @@ def test_every_group_without_asyncio_has_every_method() -> None:
             if type(group).__module__.startswith("hyperinfer.sdk.groups"):
                 found += 1
                 assert public(group) == public(getattr(other, name))
-    assert found == 9
+    assert found == 11
 
 
 def public(group: object) -> dict[str, str | None]:

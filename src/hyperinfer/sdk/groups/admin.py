@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import TypedDict, Unpack
 
 from hyperinfer.sdk.calls import MAX_PAGE, Calls, at, each
+from hyperinfer.sdk.groups.models import PlacedModels
 from hyperinfer.sdk.groups.usage import AllUsage
 from hyperinfer.sdk.people import CreatedUser, Invite, Limits, NewReset, Role, Tier, User
 from hyperinfer.sdk.reports import AuditRow, Outcome, Page
@@ -123,6 +124,7 @@ class Admin:
         self.invites = Invites(calls)
         self.usage = AllUsage(calls)
         self.audit = Audit(calls)
+        self.models = PlacedModels(calls)
 
     async def tiers(self) -> tuple[Tier, ...]:
         """Every tier and what it limits."""
