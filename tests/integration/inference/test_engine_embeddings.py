@@ -14,7 +14,7 @@ from tests.integration.inference.conftest import House, house
 from hyperinfer.errors import ContextExceeded, Unsupported
 from hyperinfer.testing.gguf import embedding_model
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_model]
+pytestmark = [pytest.mark.slow, pytest.mark.needs_embedding_model]
 
 CAT = "A cat sat on the mat."
 FELINE = "A feline rested on a rug."
