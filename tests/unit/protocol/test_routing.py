@@ -82,12 +82,12 @@ def test_of_two_the_less_loaded_is_taken() -> None:
     assert all(choose([busy, idle], chance, 0.0) is idle for _ in range(100))
 
 
-def test_the_most_loaded_of_many_is_never_taken_and_all_others_are() -> None:
+def test_the_most_loaded_of_many_are_never_taken_and_all_others_are() -> None:
     candidates = [Named(1, load) for load in range(5)]
     chance = Random(1)
     taken = Counter(choose(candidates, chance, 0.0).load_estimate.others for _ in range(2000))
-    assert set(taken) == {0, 1, 2, 3}
-    assert taken[0] > taken[1] > taken[2] > taken[3]
+    assert set(taken) == {0, 1, 2}
+    assert taken[0] > taken[1] > taken[2]
 
 
 def test_equals_share_the_work() -> None:

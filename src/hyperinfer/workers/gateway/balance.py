@@ -21,7 +21,7 @@ RETRY_AFTER_S = 2
 class Balance:
     """Chooses among the offers of the models that a request may be answered by: the first model that some worker has ready,
     else the first that one loads on demand; of its workers one that is not broken and has the conversation in its cache, or
-    else the better of two.
+    else the best of a few.
 
     `wait_s` is how long a request waits for a worker to come back, `loading_wait_s` for a model that is being loaded.
     """
