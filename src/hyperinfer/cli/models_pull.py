@@ -138,7 +138,7 @@ def _recommend(*, as_json: bool) -> None:
         ],
     )
     note(
-        f"As of {listed.as_of}, by what their makers say; not tried here. Sizes are approximate, and memory is with some\n"
+        f"As of {listed.as_of}, from what is published of them; not tried here. Sizes are approximate, and memory is with some\n"
         f"thousand tokens of context. This machine has {gigabytes(total)}, {gigabytes(available)} of it free; a GPU's memory is\n"
         "not counted. `hyperinfer models pull NAME` fetches one."
     )

@@ -1,5 +1,6 @@
 """Pulling from a hub: whole, cut and gone on with, and everything that a hub, a disk and a person can do to it."""
 
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from filelock import FileLock
 from hyperinfer.errors import (
     BackendFailed,
     BadRequest,
+    ConfigError,
     Conflict,
     Forbidden,
     HyperinferError,
@@ -196,6 +198,18 @@ def test_a_disk_without_room_is_seen_before_the_start(pull: Puller, hub: HubServ
     assert kept(pull.root) == []
 
 
+def test_a_disk_that_takes_no_more_leaves_what_has_come(pull: Puller) -> None:
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE // 2, hard))
+    try:
+        with pytest.raises(Unavailable, match=r"Cannot write to .*: File too large. What has come is kept"):
+            pull("org/model-GGUF")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert Place(pull.root / FILE).come_bytes == SIZE // 2
+    assert pull("org/model-GGUF").fetched_bytes == SIZE - SIZE // 2
+
+
 @pytest.mark.parametrize(
     ("name", "token", "revision", "kind", "says"),
     [
@@ -219,8 +233,10 @@ def test_what_the_hub_does_not_have_or_give_is_said(
 
 
 def test_a_hub_that_is_not_there_is_said(tmp_path: Path, pull: Puller) -> None:
-    with pytest.raises(Unavailable, match="cannot be reached"):
+    with pytest.raises(Unavailable, match=r"http://127.0.0.1:9, cannot be reached"):
         Pull(Hub("http://127.0.0.1:9"), tmp_path, pull.told).run(parse("org/model-GGUF"))
+    with pytest.raises(ConfigError, match="HF_ENDPOINT"):
+        Pull(Hub("nonsense"), tmp_path, pull.told).run(parse("org/model-GGUF"))
 
 
 def test_what_is_no_hub_is_said(tmp_path: Path, pull: Puller, hub: HubServer) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from httpx2 import InvalidURL, RequestError
+from httpx2 import InvalidURL, RequestError, UnsupportedProtocol
 from huggingface_hub import HfApi, get_session, get_token, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -82,10 +82,12 @@ class Hub:
             raise Unavailable("HF_HUB_OFFLINE is set: nothing is fetched from the hub.") from error
         except HfHubHTTPError as error:
             raise self._refusal(error, f"{repo} at {revision}" if revision else repo) from error
+        except (InvalidURL, UnsupportedProtocol) as error:
+            raise ConfigError("HF_ENDPOINT is no address of a hub.") from error
         except RequestError as error:
-            raise Unavailable(f"The model hub cannot be reached ({type(error).__name__}).") from error
-        except InvalidURL as error:
-            raise ConfigError("HF_ENDPOINT is no address.") from error
+            raise Unavailable(
+                f"The model hub, {self._api.endpoint}, cannot be reached ({type(error).__name__})."
+            ) from error
         except HFValidationError as error:
             raise BadRequest(f"{repo} is no name of a repository.") from error
         except (ValueError, KeyError, TypeError) as error:

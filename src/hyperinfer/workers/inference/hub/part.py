@@ -26,8 +26,8 @@ class Part:
 
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: what has come is there, however this process ends.
-        self._file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+        self.path.touch()
+        self._file = self.path.open("r+b", buffering=0)  # what has come is there then, however this process ends
         while piece := self._file.read(READ_BYTES):
             self._take(piece)
         return self

@@ -80,6 +80,14 @@ class Pull:
         the disk, `Conflict` for a file of that name from elsewhere, `Untrusted` for wrong bytes.
         """
         listing = self._hub.listing(wanted.repo, revision)
+        try:
+            return self._run(listing, wanted, with_projector=with_projector)
+        except OSError as error:
+            raise Unavailable(
+                f"Cannot write to {self._root}: {error.strerror or error}. What has come is kept; pull again to go on."
+            ) from error
+
+    def _run(self, listing: Listing, wanted: Wanted, *, with_projector: bool) -> Pulled:
         variant = variants.choose(listing.files, wanted)
         also = variants.projector(listing.files, wanted) if with_projector else None
         pieces = self._pieces(listing, variant, also)
@@ -170,12 +178,7 @@ class Pull:
                 return 0
             piece.place.want(piece.note)
             with Part(piece.place.part) as part:
-                try:
-                    return self._fetch(listing, piece, part)
-                except OSError as error:
-                    raise Unavailable(
-                        f"Cannot write {part.path}: {error.strerror or error}. What has come is kept; pull again to go on."
-                    ) from error
+                return self._fetch(listing, piece, part)
 
     @contextmanager
     def _locked(self, place: Place) -> Iterator[None]:

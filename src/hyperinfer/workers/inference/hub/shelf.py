@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hyperinfer.errors import BadRequest, Conflict, NotFound
+from hyperinfer.errors import BadRequest, Conflict, NotFound, Unavailable
 from hyperinfer.workers.inference.backends.llamacpp.folder import look
 from hyperinfer.workers.inference.hub.notes import FOLDER, Place, places, read
 
@@ -62,7 +62,8 @@ def kept(root: Path) -> list[Kept]:
 def remove(root: Path, name: str) -> Kept:
     """Remove a model, with its other pieces and what has come of them; what another model needs as well stays.
 
-    Raises `NotFound`, `BadRequest` for what is not in the folder, `Conflict` while it is being pulled.
+    Raises `NotFound`, `BadRequest` for what is not in the folder, `Conflict` while it is being pulled, `Unavailable`
+    where the disk does not let us.
     """
     model = find(root, name)
     needed = {path for other in kept(root) if other.name != model.name for path in other.files}
@@ -76,8 +77,11 @@ def remove(root: Path, name: str) -> Kept:
         for place in going:
             if place.lock.exists():
                 _hold(place, locks)
-        for place in going:
-            place.remove()
+        try:
+            for place in going:
+                place.remove()
+        except OSError as error:
+            raise Unavailable(f"Cannot remove all of {model.name}: {error.strerror} ({error.filename}).") from error
     for place in going:
         _tidy(place.target.parent, root)
     return model
