@@ -134,6 +134,8 @@ class Forwarder:
         other = self._balance.choose_now(model, without=failed, needs=CONTINUES)
         if other is not None:
             return other
+        if not self._balance.some_can(model, CONTINUES):
+            raise error
         try:
             return await self._balance.choose(model, without=failed, needs=CONTINUES)
         except HyperinferError as none:

@@ -85,7 +85,7 @@ class Model:
 
 
 class Models:
-    """Every model of the backends, by name. Of two of the same name the first backend's counts."""
+    """Every model of the backends, by name. Of two of the same name the first backend's counts, unless that one is away."""
 
     def __init__(self, *, default: str, new_slots: Callable[[str, int], Slots], clock: Clock) -> None:
         self._default = default
@@ -101,12 +101,13 @@ class Models:
         """Take over what the backends have now. Who waits for a model that has gone is refused."""
         before, self._models = self._models, {}
         hidden: set[tuple[str, str]] = set()
-        for backend in backends:
-            for offered in backend.models():
-                if offered.name in self._models:
-                    hidden.add((offered.name, backend.name))
-                else:
-                    self._models[offered.name] = self._refreshed(before.get(offered.name), backend, offered)
+        catalogue = [(backend, offered) for backend in backends for offered in backend.models()]
+        catalogue.sort(key=lambda one: one[1].state == AWAY)  # the others keep their order
+        for backend, offered in catalogue:
+            if offered.name in self._models:
+                hidden.add((offered.name, backend.name))
+            else:
+                self._models[offered.name] = self._refreshed(before.get(offered.name), backend, offered)
         for name, of in sorted(hidden - self._hidden):
             log.warning("model_hidden", name=name, of=of, by=self._models[name].backend.name)
         self._hidden = hidden

@@ -139,6 +139,17 @@ async def test_of_two_models_of_one_name_the_first_backend_s_answers() -> None:
     assert [model.name for model in house.service.status().models] == ["a", "b"]
 
 
+async def test_a_backend_that_is_away_hides_nobody_elses_model() -> None:
+    first, second = Scripted(offered("a", "away")), Scripted(offered("a"))
+    house = House(first, second)
+    await house.ask(model="a", prompt="x")
+    assert (len(first.asked), len(second.asked)) == (0, 1)
+    first.catalogue = (offered("a"),)
+    house.service.refresh()
+    await house.ask(model="a", prompt="x")
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+
+
 async def test_models_that_are_not_there_or_away_are_refused() -> None:
     house = House(Scripted(offered("a", "away", reason="It fell over.")))
     with pytest.raises(ModelNotFound, match="'z'"):
@@ -257,7 +268,12 @@ async def test_what_was_answered_is_answered_again_from_the_cache() -> None:
     assert (await house.ask(**{**asked, "cache": None})).cache == ""
     assert len(backend.jobs) == 3
     assert house.service.model_status("a").served == 3
-    texts: dict[str, Any] = {"body": msgspec.Raw(b'{"input":"x"}'), "kind": "embedding", "fair_key": "ada", "cache": True}
+    texts: dict[str, Any] = {
+        "body": msgspec.Raw(b'{"input":"x"}'),
+        "kind": "embedding",
+        "fair_key": "ada",
+        "cache": True,
+    }
     assert [(await house.ask(**texts)).cache for _ in range(2)] == ["miss", "hit"]
 
 
