@@ -19,15 +19,19 @@ def find(name: str, names: Collection[str]) -> str | None:
 
 
 def near(name: str, names: Collection[str]) -> list[str]:
-    """Those of these names that somebody may have meant."""
-    by_case = {one.casefold(): one for one in names}
+    """Those of these names that somebody may have meant, who may have left out a tag."""
+    by_case = {form: one for one in sorted(names, reverse=True) for form in (one.casefold(), _untagged(one.casefold()))}
     wanted = name.casefold()
-    close = get_close_matches(wanted, by_case, n=NEAR, cutoff=0.6)
-    begin = [one for one in sorted(by_case) if one.startswith(wanted) and one not in close]
-    return [by_case[one] for one in (close + begin)[:NEAR]]
+    close = get_close_matches(wanted, by_case, n=NEAR)
+    close += [form for form in sorted(by_case) if form.startswith(wanted)]
+    return list(dict.fromkeys(by_case[form] for form in close))[:NEAR]
 
 
 def listed(names: Iterable[str]) -> str:
     """Names as a sentence has them."""
     there = sorted(names)
     return ", ".join(there[:NAMED]) + (", …" if len(there) > NAMED else "")
+
+
+def _untagged(name: str) -> str:
+    return name.partition(":")[0]
