@@ -57,7 +57,7 @@ async def test_an_alias_is_answered_by_the_first_model_that_is_ready_and_says_by
 
 
 async def _answered_by(running: House, model: str) -> bool:
-    return bool((await running.chat(model="best"))[1]["model"] == model
+    return bool((await running.chat(model="best"))[1]["model"] == model)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_a_model_that_a_request_loads_answers_and_is_shown_so(tmp_path: Pa
 
 
 async def _state(running: House, state: str) -> bool:
-    return bool((await models(running))["m"]["state"] == state
+    return bool((await models(running))["m"]["state"] == state)
 
 
 async def test_only_workers_that_can_are_asked(tmp_path: Path) -> None:
