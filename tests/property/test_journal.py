@@ -42,9 +42,7 @@ def test_one_altered_bit_is_found(record: UsageRecord, where: int, bit: int) -> 
     line = bytearray(line_of(lines.SETTLED, record))
     where %= len(line)
     line[where] ^= 1 << bit
-    # Hexadecimal digits of the checksum may be written large as well as small: that alone alters nothing.
-    is_same = bytes(line[:8]).lower() == line_of(lines.SETTLED, record)[:8] and where < 8
-    assert is_same or content_of(bytes(line)) is None
+    assert content_of(bytes(line)) is None
 
 
 @given(st.binary(max_size=200))

@@ -74,8 +74,4 @@ def content_of(line: bytes) -> tuple[bytes, bytes] | None:
     if len(line) < 11 or line[8:9] != b" " or not line.endswith(b"\n"):
         return None
     text = line[9:-1]
-    try:
-        is_right = int(line[:8], 16) == crc32(text)
-    except ValueError:
-        return None
-    return (text[:1], text[1:]) if is_right else None
+    return (text[:1], text[1:]) if line[:8] == b"%08x" % crc32(text) else None
