@@ -80,6 +80,23 @@ async def test_a_tool_that_has_to_be_called_is_called_as_it_is_declared(
     assert json.loads(streamed) == arguments
 
 
+async def test_a_tool_that_the_model_chooses_to_call_is_a_call(tmp_path: Path) -> None:
+    """A model this small only repeats what it has been shown, so it is shown calls, as text."""
+    shown = '<tool_call>\n{"name": "get_time", "arguments": {}}\n</tool_call>'
+    before = [{"role": "user", "content": "Time?"}, {"role": "assistant", "content": shown}]
+    body = {"messages": [*before * 5, before[0]], "tools": [TIME], "max_tokens": 60, "temperature": 0}
+    async with house(tmp_path, chat_template_file=str(TEMPLATE), context_tokens=1024) as running:
+        await running.ready()
+        asking = Asking()
+        processed = await running.ask(body, asking.send)
+        answer = (await whole(running, body))["choices"][0]
+    assert processed.finish_reason == answer["finish_reason"] == "tool_calls"
+    [call] = answer["message"]["tool_calls"]
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("get_time", {})
+    assert asking.text == ""
+    assert asking.chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
 async def test_tools_are_offered_and_what_they_said_is_read(tmp_path: Path) -> None:
     called = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Rome"}'}}
     messages = [

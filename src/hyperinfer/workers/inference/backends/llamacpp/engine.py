@@ -67,6 +67,7 @@ class Engine:
         self._clock = clock
         self._changed = changed
         self._restarted = restarted
+        self._name = name
         self._loading = f"The model {name} is being loaded."
         self._tried = asyncio.Event()
         self._serving = asyncio.Event()
@@ -106,7 +107,7 @@ class Engine:
     async def stalled(self, client: EngineClient) -> None:
         """This client's engine does not answer any more: end it, so that it is started again."""
         if client is self._client and self._process is not None:
-            log.warning("engine_stalled", pid=self._process.pid)
+            log.warning("engine_stalled", model=self._name, pid=self._process.pid)
             self._process.kill()
             await self.lost(client)
 
@@ -121,7 +122,7 @@ class Engine:
                 reason = error.message
             failures = 1 if self._clock.monotonic() - began > STEADY_S else failures + 1
             pause_s = PAUSES_S[min(failures, len(PAUSES_S)) - 1]
-            log.warning("engine_ended", reason=reason, restart_in_s=pause_s)
+            log.warning("engine_ended", model=self._name, reason=reason, restart_in_s=pause_s)
             state: State = "away" if failures >= AWAY_AFTER else "loading"
             self._set(replace(self.state, state=state, reason=reason))
             self._tried.set()
@@ -133,14 +134,20 @@ class Engine:
         plan = self._plan
         order = await plan.order()
         began = self._clock.monotonic()
-        log.info("engine_loading", file=Path(order.model_path).name, threads=order.threads)
+        log.info("engine_loading", model=self._name, file=Path(order.model_path).name, threads=order.threads)
         async with engine_process(order, plan.folder) as process:
             await process.serving(plan.load_timeout_s)
             async with EngineClient(process.socket, process.key, stall_timeout_s=plan.stall_timeout_s) as client:
                 props = await client.props()
                 fills_in = not order.embeds and await client.fills_in()
                 took_s = round(self._clock.monotonic() - began, 2)
-                log.info("engine_ready", pid=process.pid, took_s=took_s, context_tokens=props.context_tokens)
+                log.info(
+                    "engine_ready",
+                    model=self._name,
+                    pid=process.pid,
+                    took_s=took_s,
+                    context_tokens=props.context_tokens,
+                )
                 async with self._current(process, client, EngineState("ready", props=props, fills_in=fills_in)):
                     await process.exited()
             return await process.ended()

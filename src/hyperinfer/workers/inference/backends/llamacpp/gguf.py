@@ -3,6 +3,7 @@
 Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
+import os
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,14 +139,19 @@ class _Reading:
         return value
 
     def _pass_over(self, length: int) -> None:
-        if length > MAX_HEAD_BYTES:
-            raise Damaged("The file claims to hold more than any model does.")
-        self._take(length)
+        if length <= MAX_TEXT_BYTES:
+            self._take(length)
+            return
+        self._count_in(length)
+        self._file.seek(length, os.SEEK_CUR)  # beyond the end, too: the next read tells
 
-    def _take(self, length: int) -> bytes:
+    def _count_in(self, length: int) -> None:
         self._read_bytes += length
         if self._read_bytes > MAX_HEAD_BYTES:
             raise Damaged("The file claims to hold more than any model does.")
+
+    def _take(self, length: int) -> bytes:
+        self._count_in(length)
         piece = self._file.read(length)
         if len(piece) < length:
             raise Damaged("The file is not complete.")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -189,10 +189,11 @@ class Loader:
         return loading
 
     async def _load(self, model: Hosted, loading: asyncio.Future[None]) -> None:
-        """Load a model when it is its turn, and tell those who wait how that went."""
+        """Load a model when it is its turn, and tell those who wait how that went. One that has to be fetched first may
+        take half an hour, for which nobody waits who has nothing to do with it."""
         error: HyperinferError | None = None
         try:
-            async with self._turn:
+            async with self._turn if model.entry.found else nullcontext():
                 await self._load_now(model)
         except HyperinferError as failure:
             error = failure
