@@ -27,8 +27,8 @@ BASE: dict[str, dict[str, Any]] = {"gateway": {"http.first_port": 3000}}
 """What is different here from a worker in a process of its own."""
 
 SMALL = """\
-This small model shows that all works; it is often wrong. For a better one:
-  hyperinfer up --set inference.llamacpp.model_path=FILE.gguf"""
+This small model shows that all works; it is often wrong. Better ones, to be fetched by name:
+  hyperinfer models recommended"""
 
 WATCH_S = 1.0
 LEVELS = ("debug", "info", "warning", "error")
