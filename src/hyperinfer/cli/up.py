@@ -118,7 +118,8 @@ async def _welcome(gateway: "Running", own: "Own", *, data: Path, settings: "Aut
         own_key.keep(own, data, url)
     except HyperinferError as error:
         complain(f"{error.message} The key below is thus not kept: other commands will ask you to log in.")
-    model = models[0].id if models else ""
+    ready = [model.id for model in models if model.state == "ready" and "chat" in model.capabilities]
+    model = next(iter([*ready, *(model.id for model in models)]), "")
     for line in Welcome(url, own.key, model, swarm, admin=own.name, password=own.password).lines():
         say(line)
     if model == SMOLLM2.model:

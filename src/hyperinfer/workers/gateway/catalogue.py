@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.directory import AliasRecord
 from hyperinfer.contracts.gateway import PublicModel, PublicModels
-from hyperinfer.contracts.inference import ModelStatus
+from hyperinfer.contracts.inference import Kind, ModelStatus
 from hyperinfer.errors import ModelNotFound
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol.model_names import find, listed, near
@@ -21,7 +21,7 @@ STATES = (READY, IDLE, LOADING)
 
 
 class Catalogue:
-    """Models by every name that a request may use: their own, aliases of auth's directory, and the default one's empty one."""
+    """Models by every name that a request may use: their own, aliases of auth's directory, and none for the default one."""
 
     def __init__(
         self, fleet: Offers, aliases: Callable[[], Mapping[str, AliasRecord]], *, clock: Clock, default_model: str
@@ -32,22 +32,25 @@ class Catalogue:
         self._default_model = default_model
         self._since: dict[str, int] = {}
 
-    @property
-    def default_model(self) -> str:
-        """The name that answers where none is given: the configured one, or the model with the most slots; empty if there
-        is none."""
+    def default_model(self, kind: Kind) -> str:
+        """The name that answers requests of a kind that give none: the configured one, or the model with the most slots of
+        those that are for it; empty if there is none."""
         if self._default_model:
             return self._default_model
         slots = {
             name: sum(offer.status.slots for offer in offers if offer.usable)
             for name, offers in self._fleet.offers.items()
+            if any(kind in offer.status.capabilities for offer in offers)
         }
         return min(slots, key=lambda name: (-slots[name], name)) if slots else ""
 
-    def wanted(self, name: str, who: Principal) -> "Wanted":
+    def wanted(self, name: str, who: Principal, kind: Kind = "chat") -> "Wanted":
         """What somebody asks for. Raises `BadRequest` for what cannot be a name, `Forbidden`."""
         check_name(name)
-        return Wanted(lambda: self._line(name, who), lambda: self._not_found(name, who))
+        return Wanted(
+            lambda: self._line(name or self.default_model(kind), who),
+            lambda: self._not_found(name or self.default_model(kind), who),
+        )
 
     def known(self, name: str) -> str:
         """The model of this name, so written; nothing if there is none, and of an alias."""
@@ -75,7 +78,6 @@ class Catalogue:
 
     def _line(self, name: str, who: Principal) -> Sequence[str]:
         """The models that may answer somebody, the best first. Raises `Forbidden` if there would be others only."""
-        name = name or self.default_model
         if not name:
             return ()
         allowed = self._allowed(name, who)
@@ -101,7 +103,7 @@ class Catalogue:
         return None if name in self._fleet.offers else find(name, aliases)
 
     def _not_found(self, name: str, who: Principal) -> ModelNotFound:
-        name = (name or self.default_model)[:200]
+        name = name[:200]
         there = [row.id for row in self.models(who).models]
         close = near(name, there)
         meant = f" Did you mean {' or '.join(close)}?" if close else ""

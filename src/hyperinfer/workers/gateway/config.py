@@ -32,11 +32,11 @@ class StrangerSettings(Settings, frozen=True):
 class GatewaySettings(WorkerSettings, frozen=True):
     """What a gateway can be told.
 
-    `default_model` (or an alias) answers requests that name no model; empty means the one with the most slots. `retries` is how many
-    further workers a request may be given to before its first token, `resumes` how many may go on with an answer that was
-    cut after it. `worker_wait_s` is how long a request waits for a worker to come back when none is there, `loading_wait_s`
-    for a model that is being loaded. `auth_grace_s` is how long credentials are told from the gateway's own copy without a
-    word from auth.
+    `default_model` (or an alias) answers requests that name no model; empty means, of those that are for such requests, the
+    one with the most slots. `retries` is how many further workers a request may be given to before its first token,
+    `resumes` how many may go on with an answer that was cut after it. `worker_wait_s` is how long a request waits for a
+    worker to come back when none is there, `loading_wait_s` for a model that is being loaded. `auth_grace_s` is how long
+    credentials are told from the gateway's own copy without a word from auth.
     """
 
     http: HttpSettings = HttpSettings()

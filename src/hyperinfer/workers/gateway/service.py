@@ -166,7 +166,7 @@ class GatewayService:
 
     async def _answered(self, model: str, infer: Infer, asked: Asked, call: Call) -> Inferred:
         """Let a request in, and have it answered."""
-        wanted = self._catalogue.wanted(model, call.principal)
+        wanted = self._catalogue.wanted(model, call.principal, infer.kind)
         # What is no model here may be anything, a prompt in the wrong field say: it is not written down.
         known = self._catalogue.known(model)
         async with self._accounting.counted(call, asked, model=known, kind=infer.kind) as counted:

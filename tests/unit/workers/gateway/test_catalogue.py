@@ -21,6 +21,14 @@ def test_the_default_model_is_the_one_with_the_most_slots() -> None:
     assert names(ChoosingScene(default_model="mine", mine="a b"), "") == ["a", "b"]
 
 
+def test_a_model_that_does_not_chat_is_no_default_for_chats() -> None:
+    scene = ChoosingScene()
+    scene.fleet.add(model("embedder", slots=9, capabilities=("embedding",)), model("small", slots=1))
+    assert names(scene, "") == ["small"]
+    assert list(scene.catalogue.wanted("", ADA, "embedding").names) == ["embedder"]
+    assert list(scene.catalogue.wanted("", ADA, "completion").names) == []
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
