@@ -27,7 +27,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     personal = ("HYPERINFER_", "XDG_CONFIG", "PORT", "DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(personal)}
     own = {"HYPERINFER_HOME": str(home), "XDG_CONFIG_HOME": str(home / "xdg"), "PYTHONUNBUFFERED": "1"}
-    return kept | own | {"HYPERINFER_COMMON__NET__BOOTSTRAP": NOWHERE} | more
+    others = {"HYPERINFER_COMMON__NET__BOOTSTRAP": NOWHERE, "HYPERINFER_INFERENCE__OLLAMA__ENABLED": "false"}
+    return kept | own | others | more
 
 
 def command(*words: str) -> list[str]:
