@@ -86,7 +86,7 @@ def cost() -> None:
         for _ in range(workers):
             scene.fleet.add(model())
         for offer in scene.fleet.offers["m"]:
-            offer.load_estimate.pace.answered(0.0, first_s=1.0, later_s=1.0, tokens=10)
+            offer.load_estimate.pace.answered(0.0, 1.0, crowd=1)
         wanted = scene.wanted("m")
         taken = []
         for _ in range(5):

@@ -3,6 +3,7 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,7 @@ from random import Random
 
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.testing.fleet import ADA, FakeFleet, model
-from hyperinfer.workers.gateway.balance import Balance
+from hyperinfer.workers.gateway.balance import Balance, Taken
 from hyperinfer.workers.gateway.catalogue import Catalogue
 from hyperinfer.workers.gateway.offers import Offer
 
@@ -43,11 +44,13 @@ class SimulatedClock:
 
 @dataclass(eq=False)
 class Request:
-    """One request: how many tokens it takes, when it came, and when it got its slot."""
+    """One request: how many tokens it takes, when it came, when it got its slot, and that it is counted."""
 
     tokens: int
     came_s: float
     began_s: float = 0.0
+    taking: ExitStack = field(default_factory=ExitStack)
+    taken: Taken | None = None
 
 
 @dataclass(eq=False)
@@ -109,7 +112,7 @@ class Simulation:
 
     def _come(self, choose: Choose, request: Request) -> None:
         worker = choose(self.workers)
-        worker.offer.load_estimate.own += 1
+        request.taken = request.taking.enter_context(self.balance.taking(worker.offer))
         worker.waiting.append(request)
         self._fill(worker)
 
@@ -123,7 +126,6 @@ class Simulation:
     def _end(self, worker: SimulatedWorker, request: Request) -> None:
         worker.busy -= 1
         worker.served += 1
-        worker.offer.load_estimate.own -= 1
         took_s, queued_s = self.clock.time_s - request.came_s, request.began_s - request.came_s
         self._times_s.append(took_s)
         processed = Processed(
@@ -134,7 +136,9 @@ class Simulation:
             first_token_s=queued_s + worker.slowness * FIRST_S,
             duration_s=took_s,
         )
-        self.balance.answered(worker.offer, processed, took_s=took_s)
+        assert request.taken is not None
+        request.taken.answered(processed)
+        request.taking.close()
         self._fill(worker)
 
     def _report(self) -> None:

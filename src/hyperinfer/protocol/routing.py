@@ -12,8 +12,8 @@ CROWDING = 0.25
 SLOW_START_S = 10.0
 """How long a worker that comes back is given less than its share."""
 LEAST_SUCCESS = 0.1
-STICKY = 1.5
-"""How many times as long a worker may be expected to take that has the beginning of a prompt in its cache already."""
+STICKY, STICKY_PACE = 1.5, 3.0
+"""How many times as busy, and how many times as slow, a worker may be that has the beginning of a prompt in its cache."""
 DRAWN = 3
 DRAWS = 3
 """How many are drawn, and how often before all are looked at."""
@@ -46,6 +46,11 @@ class LoadEstimate:
     def load(self) -> float:
         """Requests for each slot: 0 is idle, 1 is every slot taken, more is a queue."""
         return (self.others + self.own) / self.slots
+
+    @property
+    def running(self) -> int:
+        """How many requests run together."""
+        return min(self.others + self.own, self.slots)
 
     def answers_until_done(self, now: float) -> float:
         """How long one more request would take, in answers of this worker: 1 in a free slot, more behind a queue.
@@ -108,7 +113,11 @@ def choose_fit(candidates: Sequence[C], fits: Callable[[C], bool], chance: Rando
 
 def prefers(known: C, other: C, now: float) -> bool:
     """Whether to take the one that knows the beginning of a prompt, rather than the other."""
-    return known is other or slower(known.load_estimate, other.load_estimate, now) <= STICKY
+    one, two = known.load_estimate, other.load_estimate
+    return known is other or (
+        one.answers_until_done(now) <= STICKY * two.answers_until_done(now)
+        and one.pace.over(two.pace, now) <= STICKY_PACE
+    )
 
 
 def _drawn(candidates: Sequence[C], chance: Random) -> Sequence[C]:

@@ -8,7 +8,7 @@ import pytest
 
 from hyperinfer.protocol.routing import (
     SLOW_START_S,
-    STICKY,
+    STICKY_PACE,
     LoadEstimate,
     choose,
     choose_fit,
@@ -24,7 +24,8 @@ class Named:
         self.load_estimate = LoadEstimate(slots=slots, others=others, own=own)
 
     def answering_in(self, seconds: float, *, now: float = 0.0) -> "Named":
-        self.load_estimate.pace.answered(now, first_s=seconds, later_s=0.0, tokens=0)
+        for _ in range(100):
+            self.load_estimate.pace.answered(now, seconds, crowd=1)
         return self
 
 
@@ -127,4 +128,4 @@ def test_who_knows_a_prompt_is_preferred_unless_notably_busier() -> None:
     assert prefers(Named(4, 3), idle, 0.0), "it has a slot free"
     assert not prefers(Named(4, 5), idle, 0.0), "it has none, and the other one has"
     assert prefers(Named(4, 5), Named(4, 6), 0.0)
-    assert not prefers(Named(4).answering_in(STICKY + 0.1), Named(4).answering_in(1.0), 0.0)
+    assert not prefers(Named(4).answering_in(STICKY_PACE + 0.5), Named(4).answering_in(1.0), 0.0)

@@ -8,7 +8,8 @@ from random import Random
 from hyperinfer.contracts.inference import Processed
 from hyperinfer.errors import Unavailable
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.protocol.routing import choose_fit, prefers
+from hyperinfer.protocol.pace import typical_s
+from hyperinfer.protocol.routing import LoadEstimate, choose_fit, prefers
 from hyperinfer.workers.gateway.affinity import Affinity, Conversations
 from hyperinfer.workers.gateway.catalogue import Wanted
 from hyperinfer.workers.gateway.needs import NO_NEEDS
@@ -16,6 +17,31 @@ from hyperinfer.workers.gateway.offers import IDLE, LOADING, READY, Offer, Offer
 
 RETRY_AFTER_S = 2
 """When a client should come again, where nothing better is known."""
+
+
+class Taken:
+    """A request at an offer, from which its pace is learnt."""
+
+    __slots__ = ("_clock", "_crowd", "_load", "_since")
+
+    def __init__(self, load: LoadEstimate, clock: Clock) -> None:
+        self._load = load
+        self._clock = clock
+        self._crowd = load.running
+        self._since = clock.monotonic()
+
+    def answered(self, processed: Processed) -> None:
+        """It has been answered from beginning to end."""
+        if processed.cache == "hit" or processed.duration_s <= 0:
+            return
+        now = self._clock.monotonic()
+        seconds = typical_s(
+            first_s=max(0.0, processed.first_token_s - processed.queued_s),
+            later_s=processed.duration_s - processed.first_token_s,
+            tokens=processed.usage.completion_tokens,
+            way_s=max(0.0, now - self._since - processed.duration_s),
+        )
+        self._load.pace.answered(now, seconds, crowd=(self._crowd + self._load.running) / 2)
 
 
 class Balance:
@@ -91,34 +117,23 @@ class Balance:
         )
 
     @contextmanager
-    def taking(self, offer: Offer) -> Iterator[None]:
+    def taking(self, offer: Offer) -> Iterator["Taken"]:
         """Count a request in at an offer for the length of the block."""
         load, breaker = offer.load_estimate, offer.breaker
         load.own += 1
         is_probe = breaker.is_open
         breaker.began(self._clock.monotonic())
         try:
-            yield
+            yield Taken(load, self._clock)
         finally:
             load.own -= 1
             if is_probe and not breaker.is_open:
                 load.since = self._clock.monotonic()  # it is well again, and gets no flood at once
 
-    def answered(self, offer: Offer, processed: Processed, *, took_s: float, affinity: Affinity | None = None) -> None:
-        """An offer has answered a request, `took_s` after it had been given it."""
-        if len(self._fleet.offers.get(offer.status.name, ())) < 2:
-            return  # nothing to choose from, nothing to learn
-        if affinity is not None:
+    def answered(self, offer: Offer, affinity: Affinity) -> None:
+        """An offer has all of a conversation in its cache now."""
+        if len(self._fleet.offers.get(offer.status.name, ())) > 1:
             self._conversations.answered(offer, affinity)
-        if processed.cache == "hit" or processed.duration_s <= 0:
-            return
-        under_way_s = max(0.0, took_s - processed.duration_s)
-        offer.load_estimate.pace.answered(
-            self._clock.monotonic(),
-            first_s=under_way_s + max(0.0, processed.first_token_s - processed.queued_s),
-            later_s=processed.duration_s - processed.first_token_s,
-            tokens=processed.usage.completion_tokens,
-        )
 
     def _choose_of(
         self, name: str, state: str, without: Collection[Offer], needs: frozenset[str], affinity: Affinity | None

@@ -73,7 +73,6 @@ class Forwarder:
             name = offer.status.name
             request = replace(request, model=name, public_model=name)
             progress.given(offer)
-            given_at = self._clock.monotonic()
             try:
                 processed = await self._attempt(offer, request, call, relay)
             except HyperinferError as error:
@@ -90,16 +89,18 @@ class Forwarder:
                     request = self._rest(request, relay, error, resumed)
                     offer = await self._resumer(wanted.only(name), failed, error)
             else:
-                if not resumed:
-                    line.answered(offer, processed, took_s=self._clock.monotonic() - given_at)
+                line.answered(offer)
                 progress.ended(processed)
                 self._observe(name, progress)
                 return relay.inferred(offer, processed)
 
     async def _attempt(self, offer: Offer, request: ProcessRequest, call: Call, relay: Relay) -> Processed:
         attempt = Attempt(offer, call, relay.sink(offer), resumable=relay.said is not None)
-        with self._balance.taking(offer):
-            return await attempt.run(request, fleet=self._fleet, clock=self._clock)
+        with self._balance.taking(offer) as taken:
+            processed = await attempt.run(request, fleet=self._fleet, clock=self._clock)
+            if request.continues is None:
+                taken.answered(processed)
+            return processed
 
     def _observe(self, model: str, progress: Progress) -> None:
         meters = self._meters.model(model)

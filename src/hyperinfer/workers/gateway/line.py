@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from hyperinfer.contracts.inference import Processed
 from hyperinfer.errors import ContextExceeded, HyperinferError, Overloaded, Unsupported
 from hyperinfer.workers.gateway.affinity import Affinity
 from hyperinfer.workers.gateway.balance import Balance
@@ -59,9 +58,9 @@ class Line:
             self._wanted, without=self._failed, needs=self._needs, affinity=self._affinity
         )
 
-    def answered(self, offer: Offer, processed: Processed, *, took_s: float) -> None:
-        """An offer has answered it from beginning to end."""
-        self._balance.answered(offer, processed, took_s=took_s, affinity=self._affinity)
+    def answered(self, offer: Offer) -> None:
+        """An offer has answered it."""
+        self._balance.answered(offer, self._affinity)
 
     def _now(self) -> Offer | None:
         return self._balance.choose_now(self._wanted, without=self._failed, needs=self._needs, affinity=self._affinity)

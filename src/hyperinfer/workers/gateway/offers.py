@@ -6,6 +6,7 @@ from typing import Protocol
 from hyperinfer.contracts.inference import BackendStatus, ModelStatus, WorkerStatus
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.protocol.breaker import Breaker
+from hyperinfer.protocol.pace import TYPICAL_TOKENS
 from hyperinfer.protocol.routing import LoadEstimate
 
 MAX_MODELS = 256
@@ -49,8 +50,8 @@ class Offer:
         load.reported(slots=status.slots, busy=status.busy, queued=status.queued, error_rate=status.error_rate)
         if status.served != before.served or (before is status and status.served):
             # Averages of what every gateway asked for: they tell of workers that this one has not asked lately.
-            token_s = 1 / status.tokens_per_s if status.tokens_per_s > 0 else 0.0
-            load.pace.answered(now, first_s=status.first_token_s, later_s=token_s, tokens=2)
+            speed = status.tokens_per_s
+            load.pace.told(now, TYPICAL_TOKENS / speed if speed > 0 else status.first_token_s)
         if status.state == READY and before.state not in USABLE:
             load.since = now
 

@@ -108,6 +108,12 @@ async def test_only_who_can_do_what_is_needed_is_chosen() -> None:
     assert offer.status.name == "seeing"
 
 
+def answered(scene: ChoosingScene, offer: Offer, processed: Processed) -> None:
+    with scene.balance.taking(offer) as taken:
+        scene.clock.advance(processed.duration_s)
+        taken.answered(processed)
+
+
 def processed(duration_s: float) -> Processed:
     return Processed(Usage(10, 65), "stop", "m", first_token_s=duration_s / 10, duration_s=duration_s)
 
@@ -115,9 +121,9 @@ def processed(duration_s: float) -> Processed:
 async def test_the_faster_worker_is_chosen_though_it_has_more_to_do() -> None:
     scene = ChoosingScene()
     slow, fast = (scene.fleet.add(model()).offers["m"] for _ in range(2))
-    for _ in range(5):
-        scene.balance.answered(slow, processed(5.0), took_s=5.1)
-        scene.balance.answered(fast, processed(1.0), took_s=1.1)
+    for _ in range(50):
+        answered(scene, slow, processed(5.0))
+        answered(scene, fast, processed(1.0))
     fast.load_estimate.own = 3
     assert chosen(scene) == {fast}
     fast.load_estimate.own = 40
@@ -127,8 +133,8 @@ async def test_the_faster_worker_is_chosen_though_it_has_more_to_do() -> None:
 async def test_an_answer_that_was_kept_says_nothing_of_speed() -> None:
     scene = ChoosingScene()
     one, other = (scene.fleet.add(model()).offers["m"] for _ in range(2))
-    scene.balance.answered(other, processed(1.0), took_s=1.0)
-    scene.balance.answered(one, Processed(Usage(9, 9), "stop", "m", duration_s=0.001, cache="hit"), took_s=0.001)
+    answered(scene, other, processed(1.0))
+    answered(scene, one, Processed(Usage(9, 9), "stop", "m", duration_s=0.001, cache="hit"))
     assert chosen(scene) == {one, other}
 
 
