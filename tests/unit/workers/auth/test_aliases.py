@@ -1,9 +1,13 @@
 """The aliases as configured."""
 
+from pathlib import Path
+
 import pytest
 
 from hyperinfer.errors import ConfigError
+from hyperinfer.kernel import config
 from hyperinfer.workers.auth.aliases import MAX_ALIASES, MAX_MODELS, Aliases
+from hyperinfer.workers.auth.config import AuthSettings
 
 
 def test_an_alias_is_a_line_of_models() -> None:
@@ -31,3 +35,11 @@ def test_an_alias_is_a_line_of_models() -> None:
 def test_what_cannot_work_stops_the_start(settings: dict[str, tuple[str, ...]], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Aliases(settings)
+
+
+def test_they_are_configured_as_a_file_or_the_environment_says(tmp_path: Path) -> None:
+    wanted = {"llama3": ("llama3.1:8b", "smollm2")}
+    (tmp_path / "auth.json").write_text('{"aliases": {"llama3": ["llama3.1:8b", "smollm2"]}}')
+    assert config.load("auth", AuthSettings, folder=tmp_path, environ={}).settings.aliases == wanted
+    environ = {"HYPERINFER_AUTH__ALIASES": '{"llama3": ["llama3.1:8b", "smollm2"]}'}
+    assert config.load("auth", AuthSettings, folder=tmp_path / "none", environ=environ).settings.aliases == wanted
