@@ -37,23 +37,26 @@ class Swarm:
 
         async def ready() -> bool:
             _, body, _ = await asyncio.to_thread(self.machine.call, "GET", "/api/workers")
-            states = [model["state"] for worker in body["workers"] for model in worker["models"]]
-            return states.count("ready") == len(WORKERS)
+            live = [worker for worker in body["workers"] if worker["state"] == "ready"]
+            return [model["state"] for worker in live for model in worker["models"]].count("ready") == len(WORKERS)
 
         await eventually(ready, timeout_s=40)
 
-    async def until_mended(self) -> None:
-        """Wait until every server answers again: one that failed is tried with a request now and then."""
-        for server in self.servers:
-            server.will.fault = "none"
-            server.record.asked.clear()
-        one = Streams(self.machine.url, self.machine.key, expected=None, body={"max_tokens": 1})
+    async def mended(self) -> None:
+        """End every fault. A worker that has been failing would be avoided for a while: it is started again."""
+        for name, server in zip(WORKERS, self.servers, strict=True):
+            if server.will.fault != "none":
+                server.will.fault = "none"
+                server.record.asked.clear()
+                await asyncio.to_thread(self.machine.children[name].stop)
+                await asyncio.to_thread(self.run, name, server)
+        await self.until_ready()
 
-        async def asked() -> bool:
-            await one.run(6)
-            return all(server.record.bodies("/chat/completions") for server in self.servers)
-
-        await eventually(asked, timeout_s=40)
+    def run(self, name: str, server: OpenAIServer) -> None:
+        """Start a worker before its server."""
+        backend = [{"name": "theirs", "url": server.url, "flavor": "vllm", "slots": 64, "look_every_s": 1}]
+        settings = ("echo.enabled=false", "stall_timeout_s=2", f"openai.servers={json.dumps(backend)}")
+        self.machine.run(name, *(part for setting in settings for part in ("--set", setting)))
 
     def streams(self, **body: Any) -> Streams:
         return Streams(self.machine.url, self.machine.key, expected=TEXT, body=body)
@@ -69,13 +72,11 @@ async def swarm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Swarm
         await asyncio.to_thread(machine.found, "auth", "gateway", *WORKERS)
         for name in ("auth", "gateway"):
             await asyncio.to_thread(machine.run, name)
+        one = Swarm(machine, servers)
         for name, server in zip(WORKERS, servers, strict=True):
             server.will.text = TEXT
             server.will.token_s = 0.03
-            backend = [{"name": "theirs", "url": server.url, "flavor": "vllm", "slots": 64, "look_every_s": 1}]
-            words = ("echo.enabled=false", "stall_timeout_s=2", f"openai.servers={json.dumps(backend)}")
-            await asyncio.to_thread(machine.run, name, *(part for word in words for part in ("--set", word)))
-        one = Swarm(machine, servers)
+            await asyncio.to_thread(one.run, name, server)
         await one.until_ready()
         yield one
 
@@ -83,7 +84,7 @@ async def swarm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Swarm
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
 async def mended(swarm: Swarm) -> AsyncIterator[None]:
     yield
-    await swarm.until_mended()
+    await swarm.mended()
 
 
 async def begun(streams: Streams, number: int = STREAMS) -> None:
@@ -107,7 +108,7 @@ async def test_a_backend_dies_and_comes_back(swarm: Swarm) -> None:
     await swarm.until_ready()
 
 
-@pytest.mark.parametrize("fault", ["garbage", "stalls", "dies", "error", "no_done", "huge_line"])
+@pytest.mark.parametrize("fault", ["garbage", "stalls", "dies", "huge_line"])
 async def test_a_backend_breaks_off_every_answer(swarm: Swarm, fault: Fault) -> None:
     will = swarm.servers[1].will
     will.fault, will.fault_after = fault, 5

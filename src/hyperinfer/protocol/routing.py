@@ -7,12 +7,16 @@ from typing import Protocol, TypeVar
 
 from hyperinfer.protocol.pace import Pace
 
-CROWDING = 0.25
-"""What the last free slot costs beside the first one, in answers: those that run together slow each other down."""
+CROWDING = 1.0
+"""What the last free slot costs beside the first one, in answers: those that run together slow each other down, by up to
+three times where one processor has to do it all."""
 SLOW_START_S = 10.0
 """How long a worker that comes back is given less than its share."""
 LEAST_SUCCESS = 0.1
-STICKY, STICKY_PACE = 1.5, 3.0
+FORGIVEN = 0.1
+"""What share of failures counts as none, and how much slower counts as equal: who once did worse is tried again, and who is
+never asked is never seen to do better."""
+STICKY, STICKY_PACE = 2.0, 3.0
 """How many times as busy, and how many times as slow, a worker may be that has the beginning of a prompt in its cache."""
 DRAWN = 3
 DRAWS = 3
@@ -65,8 +69,9 @@ class LoadEstimate:
             else:
                 slots = max(1.0, slots * age_s / SLOW_START_S)
         there = self.others + self.own
-        behind = max(1.0, (there + 1) / slots) + CROWDING * there / slots
-        return behind / max(1.0 - self.error_rate, LEAST_SUCCESS)
+        behind = max(1.0, (there + 1) / slots) + CROWDING * min(1.0, there / slots)
+        success = 1.0 if self.error_rate <= FORGIVEN else max(1.0 - self.error_rate, LEAST_SUCCESS)
+        return behind / success
 
 
 class Candidate(Protocol):
@@ -82,7 +87,10 @@ C = TypeVar("C", bound=Candidate)
 
 def slower(one: LoadEstimate, other: LoadEstimate, now: float) -> float:
     """How many times as long one is expected to take with a request as the other."""
-    return one.pace.over(other.pace, now) * one.answers_until_done(now) / other.answers_until_done(now)
+    pace = one.pace.over(other.pace, now)
+    if 1 - FORGIVEN < pace < 1 + FORGIVEN:
+        pace = 1.0
+    return pace * one.answers_until_done(now) / other.answers_until_done(now)
 
 
 def choose(candidates: Sequence[C], chance: Random, now: float) -> C:

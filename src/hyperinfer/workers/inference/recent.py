@@ -2,8 +2,10 @@
 
 from hyperinfer.facilities.clock import Clock
 
-HALF_LIFE_S = 30.0
+HALF_LIFE_S = 10.0
 """After so long something counts half."""
+MOST = 10.0
+"""How many requests are remembered at most: a hundred that fail together tell no more than ten, and are not told for longer."""
 BENEFIT = 1.0
 """Good requests that everybody is taken to have had: one failure alone is not a share of everything."""
 
@@ -24,18 +26,25 @@ class FailureRate:
         """A request was answered."""
         self._fade()
         self._asked += 1
+        self._bound()
 
     def failed(self) -> None:
         """A request failed."""
         self._fade()
         self._asked += 1
         self._failed += 1
+        self._bound()
 
     @property
     def share(self) -> float:
         """The share now."""
         self._fade()
         return self._failed / (self._asked + BENEFIT)
+
+    def _bound(self) -> None:
+        if self._asked > MOST:
+            self._failed *= MOST / self._asked
+            self._asked = MOST
 
     def _fade(self) -> None:
         now = self._clock.monotonic()
