@@ -40,9 +40,7 @@ async def run(plan: Plan) -> Measured:
     tokens = 0
     # A connection for each request: the engine closes kept ones in the very moment in which they are used again.
     connector: aiohttp.BaseConnector = (
-        aiohttp.UnixConnector(plan.socket, limit=0, force_close=True)
-        if plan.socket
-        else aiohttp.TCPConnector(limit=0, force_close=True)
+        aiohttp.UnixConnector(plan.socket, limit=0, force_close=True) if plan.socket else aiohttp.TCPConnector(limit=0)
     )
     headers = {"authorization": f"Bearer {plan.key}"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as http:
