@@ -4,6 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 SOURCES := src tests bench scripts
 TESTS ?= tests
+JOBS ?= 2
 ARGS ?=
 
 .PHONY: help up install check format-check lint types imports scripts-check fast-tests driver test bench format lock fresh clean
@@ -36,14 +37,15 @@ imports:
 	@$(BIN)/lint-imports --config pyproject.toml
 
 fast-tests:
-	$(BIN)/pytest tests/unit tests/property -m "not slow" -q $(ARGS)
+	$(BIN)/pytest tests/unit tests/property -m "not slow" -q -n $(JOBS) --dist loadfile $(ARGS)
 
 # Ahead of the tests, so that no test's deadline pays for a download.
 driver: install
 	@$(BIN)/hyperinfer driver install
 
-test: driver ## Run every test this machine can run; says at the end which it skipped and why
-	$(BIN)/pytest $(TESTS) $(ARGS)
+# So many files at a time: most tests wait most of the time.
+test: driver ## Run every test this machine can run (JOBS=2 at a time); says at the end which it skipped and why
+	$(BIN)/pytest $(TESTS) -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: install ## Run every benchmark, one after the other
 	@for bench in $$(find bench -name '__main__.py' | sort); do \

@@ -25,6 +25,7 @@ PASSWORD = "a quite different one"
 LOGOUT = "/api/auth/logout"
 MANY = 1_000_000
 
+STUMBLED = "Inconsistent results: A test case failed on the first run but now succeeds"
 NOT_ALL_IS_ACCEPTED = "positive_data_acceptance"
 """A password policy, names that are taken, ids that are gone: what is right by its schema may still be refused."""
 
@@ -88,7 +89,16 @@ class Server:
         (self._folder / "schemathesis.toml").write_text(config, encoding="utf-8")
 
     async def try_all(self, key: str = "", *, leave_out: str = NOT_ALL_IS_ACCEPTED) -> tuple[int, str]:
-        """Try every route as described; gives how it ended, and what was found.
+        """Try every route as described; gives how it ended, and what was found. Where nothing was but that its own making
+        of examples did not come to the same twice, it is asked again.
+        """
+        code, output = await self._try_all(key, leave_out=leave_out)
+        if code and STUMBLED in output and "FAILURES" not in output:
+            code, output = await self._try_all(key, leave_out=leave_out)
+        return code, output
+
+    async def _try_all(self, key: str, *, leave_out: str) -> tuple[int, str]:
+        """Try every route once.
 
         The key goes in both headers: one that is left free would be filled with nonsense, which is refused.
         """

@@ -6,6 +6,8 @@ LEAST_TOKENS = 8
 """A shorter answer does not tell how fast tokens come."""
 LEARNING = 0.2
 """How much one answer changes what is known."""
+NOTICED_S = 0.05
+"""Answers that are faster are all as fast: nobody notices, and what differs is chance."""
 AT_ONCE = 4.0
 """By how many times one answer may differ from what is known, at most: a reader who stalls makes an answer take minutes,
 which says nothing of who gives it."""
@@ -45,12 +47,12 @@ class Pace:
         """An answer from here, while so many requests ran together, itself included. `now` is in seconds, on a scale that
         never goes back."""
         if typical_s > 0:
-            self._averages[_size(crowd)].take(typical_s)
+            self._averages[_size(crowd)].take(max(typical_s, NOTICED_S))
             self._seen_at = now
 
     def told(self, now: float, typical_s: float) -> None:
         """What the worker says of itself; it counts while nobody has been answered from here."""
-        self._told_s = typical_s
+        self._told_s = max(typical_s, NOTICED_S) if typical_s > 0 else 0.0
         self._seen_at = now
 
     def over(self, other: "Pace", now: float) -> float:
