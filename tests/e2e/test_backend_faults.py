@@ -47,10 +47,20 @@ class Swarm:
         for name, server in zip(WORKERS, self.servers, strict=True):
             if server.will.fault != "none":
                 server.will.fault = "none"
-                server.record.asked.clear()
                 await asyncio.to_thread(self.machine.children[name].stop)
                 await asyncio.to_thread(self.run, name, server)
         await self.until_ready()
+        one = Streams(self.machine.url, self.machine.key, expected=None, body={"max_tokens": 1})
+
+        async def trusted() -> bool:
+            """Whether no model is left alone any more: one request at a time tries those that are."""
+            await one.run(6)
+            _, body, _ = await asyncio.to_thread(self.machine.call, "GET", "/api/workers")
+            return not any(worker["broken"] for worker in body["workers"])
+
+        await eventually(trusted, timeout_s=40)
+        for server in self.servers:
+            server.record.asked.clear()
 
     def run(self, name: str, server: OpenAIServer) -> None:
         """Start a worker before its server."""
