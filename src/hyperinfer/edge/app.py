@@ -7,23 +7,27 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer import __version__
-from hyperinfer.edge import health, models, platform
+from hyperinfer.edge import health, platform
+from hyperinfer.edge.dialects import Dialect, openai
 from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
 from hyperinfer.edge.guard import Guard
-from hyperinfer.edge.openai import KINDS, ModelRoute
+from hyperinfer.edge.model_route import ModelRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
 from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 
+DIALECTS: Sequence[Dialect] = (openai.DIALECT,)
+"""Every API of others that is spoken here."""
+
 
 def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
     """Every route that there is."""
     return (
-        models.GROUP,
+        *(dialect.group for dialect in DIALECTS),
         *platform.groups(inference_timeout_s=request_timeout_s),
         health.group(show_metrics=metrics),
     )
@@ -32,8 +36,9 @@ def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
 def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: float, metrics: bool) -> ASGIApp:
     """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
     to_models = {
-        path: ModelRoute(gateway, kind, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
-        for path, kind in KINDS.items()
+        path: ModelRoute(gateway, read, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
+        for dialect in DIALECTS
+        for path, read in dialect.readers.items()
     }
     every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
     router = Router(
@@ -54,9 +59,8 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
         except HTTPException as error:
             raise _wrong_method(scope, (error.headers or {}).get("Allow", "")) from error
 
-    return Guard(
-        app, host=settings.host, hosts=settings.hosts, origins=settings.origins, max_body_bytes=settings.max_body_bytes
-    )
+    errors = {path: dialect.error for dialect in DIALECTS if dialect.error for path in dialect.paths}
+    return Guard(app, settings, errors=errors)
 
 
 def _require_post(scope: Scope) -> None:

@@ -1,4 +1,4 @@
-"""Server-sent events of one answer, to a client that may hang up or stop reading at any time."""
+"""One answer as a stream of events, to a client that may hang up or stop reading at any time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import msgspec
 from starlette.types import Receive, Send
 
 from hyperinfer.contracts.gateway import Head
-from hyperinfer.edge.errors import body_of
+from hyperinfer.edge.dialects import AnswerForm
 from hyperinfer.edge.request import watch
 from hyperinfer.edge.responses import head_headers
 from hyperinfer.errors import HyperinferError, StreamStalled
@@ -17,16 +17,16 @@ STALL_S = 60.0
 """How long a client may take nothing of a stream before it is given up."""
 LOOK_EVERY_S = 5.0
 """How often that is looked at; a deadline for each write would cost more than the write."""
-DONE = b"data: [DONE]\n\n"
 
 _head = msgspec.json.Decoder(Head)
 
 
 class EventStream:
-    """Server-sent events of one answer; status and headers go with the first chunk, so that a refusal still can."""
+    """The events of one answer; status and headers go with the first chunk, so that a refusal still can."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, form: AnswerForm) -> None:
         self._send = send
+        self._form = form
         self._loop = asyncio.get_running_loop()
         self._started = False
         self._writing_since: float | None = None
@@ -36,12 +36,12 @@ class EventStream:
         if not self._started:
             await self._start(_head.decode(chunks[0]))
             chunks = chunks[1:]
-        if chunks:
-            await self._write(b"data: " + b"\n\ndata: ".join(chunks) + b"\n\n", more=True)
+        if chunks and (body := self._form.chunks(chunks)):
+            await self._write(body, more=True)
 
     async def end(self) -> None:
         """Say that the answer is whole."""
-        await self._write(DONE, more=False)
+        await self._write(self._form.end(), more=False)
 
     async def fail(self, error: HyperinferError) -> None:
         """Say that the answer is broken off, and why. Before the first chunk it is the request that fails."""
@@ -50,7 +50,7 @@ class EventStream:
         if not isinstance(error, StreamStalled):
             with suppress(TimeoutError):
                 async with asyncio.timeout(STALL_S):
-                    await self._write(b"data: " + body_of(error) + b"\n\n", more=False)
+                    await self._write(self._form.failed(error), more=False)
 
     async def watch(self, receive: Receive) -> None:
         """Wait for the client to hang up or to stop reading; raises `ClientGone` or `StreamStalled`."""
@@ -64,7 +64,7 @@ class EventStream:
     async def _start(self, head: Head) -> None:
         self._started = True
         headers = [
-            (b"content-type", b"text/event-stream; charset=utf-8"),
+            (b"content-type", self._form.stream_type),
             (b"cache-control", b"no-cache"),
             (b"x-accel-buffering", b"no"),
             *head_headers(head),

@@ -1,16 +1,18 @@
 """What stands before every route: who may ask (Host, Origin), how much (body size), and errors that always look alike."""
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hyperinfer.edge.dialects import WriteError
 from hyperinfer.edge.errors import OUR_FAULT, RawHeaders, body_of, headers_of, status_of
 from hyperinfer.edge.keys_in_urls import check_url
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
 from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
+from hyperinfer.kernel.settings import HttpSettings
 
 log = structlog.get_logger(__name__)
 
@@ -31,21 +33,20 @@ a broken connection instead of the refusal, and sends it all again."""
 
 
 class Guard:
-    """Refuses what must not reach a route, and turns every error into an answer in OpenAI's shape.
+    """Refuses what must not reach a route, and turns every error into an answer: in OpenAI's shape, or as `errors` says
+    for a path.
 
-    `host` is the address that the server is bound to, `hosts` further names for it, `origins` further pages that may
-    send state-changing requests. Bound to a wildcard, any address in digits is accepted as `Host`: a page that rebinds
-    DNS to reach us always comes with its own name.
+    Bound to a wildcard, any address in digits is accepted as `Host`: a page that rebinds DNS to reach us always comes
+    with its own name.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, host: str, hosts: Sequence[str], origins: Sequence[str], max_body_bytes: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings, *, errors: Mapping[str, WriteError]) -> None:
         self._app = app
-        self._hosts = LOOPBACK | {_plain(name) for name in (host, *hosts)} - WILDCARDS
-        self._any_address = host in WILDCARDS
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in origins)
-        self._max_body_bytes = max_body_bytes
+        self._hosts = LOOPBACK | {_plain(name) for name in (settings.host, *settings.hosts)} - WILDCARDS
+        self._any_address = settings.host in WILDCARDS
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
+        self._max_body_bytes = settings.max_body_bytes
+        self._errors = errors
         self._known: dict[str, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,10 +67,10 @@ class Guard:
         except ClientGone:
             return
         except HyperinferError as error:
-            await answer.fail(error)
+            await answer.fail(error, self._errors.get(scope["path"], body_of))
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
             log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
-            await answer.fail(OUR_FAULT)
+            await answer.fail(OUR_FAULT, self._errors.get(scope["path"], body_of))
 
     def _check(self, method: str, head: RequestHead) -> None:
         if head.host not in self._known:
@@ -124,11 +125,11 @@ class _Answer:
             message["headers"] = given
         await self._send(message)
 
-    async def fail(self, error: HyperinferError) -> None:
+    async def fail(self, error: HyperinferError, write: WriteError) -> None:
         """Answer with an error; if an answer has begun it is broken off, which the server does by itself."""
         if self._started:
             return
-        body = body_of(error)
+        body = write(error)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
         status = status_of(error)
         if status == 408 or (status == 413 and not self.lets_body_come):  # the rest of the body is not worth reading

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from hyperinfer.edge.openai import KINDS
+from hyperinfer.edge.dialects.openai.passed_on import KINDS
 from hyperinfer.testing.gateway import FakeGateway, always
 
 from .conftest import Client, Serve

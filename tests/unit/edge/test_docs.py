@@ -9,8 +9,8 @@ import pytest
 import schemathesis
 
 from hyperinfer.edge.app import groups
-from hyperinfer.edge.models import GROUP
-from hyperinfer.edge.openai import KINDS
+from hyperinfer.edge.dialects.openai.described import GROUP
+from hyperinfer.edge.dialects.openai.passed_on import KINDS
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.openapi_3_0 import as_3_0
 from hyperinfer.edge.operations import Operation

@@ -8,7 +8,7 @@ import pytest
 from hyperinfer.contracts.method import Meta
 from hyperinfer.edge import cookies
 from hyperinfer.edge.app import groups
-from hyperinfer.edge.openai import KINDS
+from hyperinfer.edge.dialects.openai.passed_on import KINDS
 from hyperinfer.edge.operations import Operation
 from hyperinfer.errors import Unauthenticated
 

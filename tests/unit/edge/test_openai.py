@@ -12,7 +12,7 @@ from hyperinfer.contracts.gateway import Head, Inferred, PublicModel, PublicMode
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.contracts.method import Meta
 from hyperinfer.edge import events
-from hyperinfer.edge.openai import KINDS
+from hyperinfer.edge.dialects.openai.passed_on import KINDS
 from hyperinfer.edge.request import CACHE
 from hyperinfer.errors import (
     BackendFailed,

@@ -16,7 +16,7 @@ from hyperinfer.contracts.openai import (
     Embeddings,
     TextCompletion,
 )
-from hyperinfer.edge.openai import CHAT, COMPLETIONS, EMBEDDINGS
+from hyperinfer.edge.dialects.openai.passed_on import CHAT, COMPLETIONS, EMBEDDINGS
 from hyperinfer.edge.operations import EVENTS, JSON, Asked, Body, Group, Operation
 from hyperinfer.edge.request import CACHE
 from hyperinfer.edge.responses import json_response

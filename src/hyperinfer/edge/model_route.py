@@ -1,0 +1,56 @@
+"""The one route to models: a request is read, the gateway asked, and the answer written, whole or as it comes."""
+
+from starlette.types import Receive, Scope, Send
+
+from hyperinfer.contracts.gateway import PROCESS_INFERENCE
+from hyperinfer.contracts.method import Meta
+from hyperinfer.edge.dialects import Read, Wanted
+from hyperinfer.edge.events import EventStream
+from hyperinfer.edge.request import head_of, read_body, watch
+from hyperinfer.edge.responses import head_headers
+from hyperinfer.errors import HyperinferError
+from hyperinfer.facilities.tasks import background
+from hyperinfer.kernel.calls import Caller
+
+
+class ModelRoute:
+    """A path that reaches models, as a bare ASGI endpoint; it takes no cookie."""
+
+    def __init__(self, gateway: Caller, read: Read, *, limit_bytes: int, timeout_s: float) -> None:
+        self._gateway = gateway
+        self._read = read
+        self._limit_bytes = limit_bytes
+        self._timeout_s = timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; the client's hanging up cancels it, streamed or not."""
+        head = head_of(scope)
+        meta = head.authenticated_meta
+        wanted = self._read(await read_body(receive, limit_bytes=self._limit_bytes), head)
+        if wanted.streamed:
+            await self._stream(wanted, meta, receive, send)
+        else:
+            await self._whole(wanted, meta, receive, send)
+
+    async def _whole(self, wanted: Wanted, meta: Meta, receive: Receive, send: Send) -> None:
+        async with background(watch(receive), name="client"):
+            reply = await self._gateway.call(PROCESS_INFERENCE, wanted.request, meta=meta, timeout_s=self._timeout_s)
+        body = wanted.form.whole(reply)
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            *head_headers(reply.head),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, wanted: Wanted, meta: Meta, receive: Receive, send: Send) -> None:
+        events = EventStream(send, wanted.form)
+        try:
+            async with background(events.watch(receive), name="client"):
+                await self._gateway.call(
+                    PROCESS_INFERENCE, wanted.request, meta=meta, timeout_s=self._timeout_s, sink=events.push
+                )
+                await events.end()
+        except HyperinferError as error:
+            await events.fail(error)
