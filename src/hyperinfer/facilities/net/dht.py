@@ -1,4 +1,4 @@
-"""A DHT of one's own: a bootstrap node and a persistent node, so that a private swarm needs no public network."""
+"""A DHT of one's own: a bootstrap node, a persistent node and further ones, so that a private swarm needs no public network."""
 
 import asyncio
 import os
@@ -33,11 +33,15 @@ async def dht(
     *,
     host: str,
     port: int,
+    join: str = "",
     node: str | None = None,
     say: Say = lambda _: None,
     on_end: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[DhtAddress]:
     """Run the two nodes for the length of the block; port 0 takes any. `on_end` is called if they end by themselves.
+
+    With `join`, the `host:port` of a bootstrap node, it is one more node of that DHT. Peers behind routers learn what
+    their router does from nodes at several addresses.
 
     Raises `StartError` if they cannot be started.
     """
@@ -47,6 +51,7 @@ async def dht(
         SOURCE / "bootstrap.js",
         host,
         str(port or _free_port(host)),
+        *([join] if join else []),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=sys.stderr,
