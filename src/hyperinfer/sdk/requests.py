@@ -5,6 +5,7 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from hyperinfer.errors import BadRequest
+from hyperinfer.protocol import links
 
 
 class Message(TypedDict):
@@ -48,10 +49,12 @@ def chat_body(prompt: Prompt, options: ChatOptions, *, stream: bool) -> dict[str
 
 
 def base_url(text: str) -> str:
-    """A gateway's address without a path of ours: `https://host:port`. Raises `BadRequest`.
+    """A gateway's address, written in one way: `https://host:port` without a path of ours, or its `hyper://` link.
 
-    The form that OpenAI clients take, with `/v1` at its end, means the same.
+    The form that OpenAI clients take, with `/v1` at its end, means the same. Raises `BadRequest`.
     """
+    if is_link(text):
+        return str(links.parse(text))
     problem = BadRequest("A gateway's address looks like http://127.0.0.1:3000.", param="gateway")
     try:
         parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
@@ -61,3 +64,8 @@ def base_url(text: str) -> str:
     if not known or parts.username is not None or parts.query or parts.fragment:
         raise problem
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/v1').rstrip('/')}"
+
+
+def is_link(address: str) -> bool:
+    """Whether an address is one of the swarm, `hyper://…`, and not one of HTTP."""
+    return address.strip().lower().startswith(links.SCHEME)

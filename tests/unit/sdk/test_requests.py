@@ -15,6 +15,8 @@ from hyperinfer.sdk.requests import base_url, chat_body
         ("localhost:3000", "http://localhost:3000"),
         ("https://AI.Example/under/v1", "https://ai.example/under"),
         (" http://[::1]:3000 ", "http://[::1]:3000"),
+        (f" HYPER://{'AB' * 32} ", f"hyper://{'ab' * 32}"),
+        (f"hyper://swarm/{'ab' * 32}/{'CD' * 32}", f"hyper://swarm/{'ab' * 32}/{'cd' * 32}"),
     ],
 )
 def test_an_address_is_written_in_one_way(text: str, url: str) -> None:
@@ -27,6 +29,12 @@ def test_an_address_is_written_in_one_way(text: str, url: str) -> None:
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="looks like"):
+        base_url(text)
+
+
+@pytest.mark.parametrize("text", ["hyper://", "hyper://ab", f"hyper://swarm/{'ab' * 32}"])
+def test_what_is_no_link_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="A link is"):
         base_url(text)
 
 
