@@ -33,8 +33,13 @@ class ModelRoute:
             await self._whole(wanted, meta, receive, send)
 
     async def _whole(self, wanted: Wanted, meta: Meta, receive: Receive, send: Send) -> None:
-        async with background(watch(receive), name="client"):
-            reply = await self._gateway.call(PROCESS_INFERENCE, wanted.request, meta=meta, timeout_s=self._timeout_s)
+        try:
+            async with background(watch(receive), name="client"):
+                reply = await self._gateway.call(
+                    PROCESS_INFERENCE, wanted.request, meta=meta, timeout_s=self._timeout_s
+                )
+        except HyperinferError as error:
+            raise wanted.reworded(error) from None
         body = wanted.form.whole(reply)
         headers = [
             (b"content-type", b"application/json"),
@@ -53,4 +58,4 @@ class ModelRoute:
                 )
                 await events.end()
         except HyperinferError as error:
-            await events.fail(error)
+            await events.fail(wanted.reworded(error))

@@ -38,13 +38,24 @@ class AnswerForm(Protocol):
         """What ends a stream that broke off, and why it did."""
 
 
+Reworded = Callable[[HyperinferError], HyperinferError]
+"""Says an error about a field of OpenAI's by the name that the dialect has for it."""
+
+
+def as_it_is(error: HyperinferError) -> HyperinferError:
+    """For dialects whose names are OpenAI's."""
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What one request comes to: what the gateway is asked, whether as a stream, and how the answer is written."""
+    """What one request comes to: what the gateway is asked, whether as a stream, how the answer is written, and how what
+    the gateway refuses is said (`reworded`)."""
 
     request: Infer
     streamed: bool
     form: AnswerForm
+    reworded: Reworded = as_it_is
 
 
 Read = Callable[[bytes, RequestHead], Wanted]
