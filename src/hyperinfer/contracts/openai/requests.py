@@ -32,7 +32,10 @@ class StreamOptions(Struct, frozen=True):
 
 
 class Sampled(Struct, frozen=True, kw_only=True):
-    """What chats and completions have in common. `service_tier` `flex` waits behind everybody who is in a hurry."""
+    """What chats and completions have in common. `service_tier` `flex` waits behind everybody who is in a hurry.
+
+    `top_k` (0 and -1 limit nothing), `min_p` and `repeat_penalty` (1 changes nothing) are not OpenAI's, but most engines'.
+    """
 
     model: str | None = None
     stream: bool | None = None
@@ -40,6 +43,9 @@ class Sampled(Struct, frozen=True, kw_only=True):
     max_tokens: Tokens | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Meta(ge=-1, lt=2**31)] | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    repeat_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
     stop: Stop | Stops | None = None

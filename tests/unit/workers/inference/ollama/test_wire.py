@@ -59,6 +59,8 @@ def test_a_plain_chat_is_streamed_and_never_cut() -> None:
     [
         ({"temperature": 0}, {"temperature": 0}),
         ({"top_p": 0.5}, {"top_p": 0.5}),
+        ({"top_k": 7, "min_p": 0.1}, {"top_k": 7, "min_p": 0.1}),
+        ({"repeat_penalty": 1.1}, {"repeat_penalty": 1.1}),
         ({"max_tokens": 7}, {"num_predict": 7}),
         ({"max_tokens": 7, "max_completion_tokens": 8}, {"num_predict": 8}),
         ({"frequency_penalty": 1.5}, {"frequency_penalty": 1.5}),

@@ -32,6 +32,13 @@ def test_the_longest_answer_s_length_has_the_name_that_the_server_knows() -> Non
     assert not {"max_tokens", "max_completion_tokens"} & chat("vllm").keys()
 
 
+def test_a_penalty_for_repeating_has_the_name_that_the_server_knows() -> None:
+    assert chat("llamacpp", repeat_penalty=1.1, top_k=7).items() >= {"repeat_penalty": 1.1, "top_k": 7}.items()
+    vllm = chat("vllm", repeat_penalty=1.1)
+    assert vllm["repetition_penalty"] == 1.1
+    assert "repeat_penalty" not in vllm
+
+
 def test_messages_are_not_touched_where_nothing_has_to_be_said_otherwise() -> None:
     raw = b'{"messages":[{"role":"user","content":"\\u0048i.", "odd" : [1.50]}],"model":"ours","model":"again"}'
     body = chat("vllm", raw=raw)

@@ -50,6 +50,8 @@ REFUSED = frozenset(
 )
 """What reaches into a server instead of asking it something: addresses it would connect to, code, other people's turns,
 a length beside the one that is counted. vLLM's, SGLang's and llama.cpp's."""
+REPEATING = "repeat_penalty"
+"""Our name for what servers have different ones for."""
 NULL = b"null"
 
 _fields = msgspec.json.Decoder(dict[str, Raw])
@@ -102,7 +104,8 @@ class Bodies:
 
     def _streamed(self, fields: Mapping[str, Any], own: str, flavor: Flavor) -> bytes:
         stream = {"stream": True, "stream_options": {"include_usage": True}}
-        return _encode({**fields, **flavor.always, **self._parameters, "model": own, **stream})
+        named = {flavor.repeating if name == REPEATING else name: value for name, value in fields.items()}
+        return _encode({**named, **flavor.always, **self._parameters, "model": own, **stream})
 
 
 def _rewritten(messages: Raw, so_far: str, flavor: Flavor) -> list[dict[str, Any]]:

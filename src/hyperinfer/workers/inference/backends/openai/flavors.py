@@ -31,8 +31,8 @@ class Flavor:
 
     `generates` and `embeds` are the capabilities of its models. `limit` is the name of the longest answer's length in a chat,
     `has_developers` whether it knows that role. `continuing` are the fields that let a last message of the assistant be
-    gone on with, and `joins` says that it takes no two of these in a row. `always` goes with every request, `packs` tells
-    that it gives embeddings in base64.
+    gone on with, and `joins` says that it takes no two of these in a row. `always` goes with every request, `repeating` is
+    what it calls a penalty for repeating, `packs` tells that it gives embeddings in base64.
     """
 
     name: FlavorName
@@ -43,6 +43,7 @@ class Flavor:
     continuing: Mapping[str, Any] = field(default_factory=dict)
     joins: bool = False
     always: Mapping[str, Any] = field(default_factory=dict)
+    repeating: str = "repeat_penalty"
     packs: bool = False
 
 
@@ -60,6 +61,7 @@ VLLM = Flavor(
     generates=(CHAT, COMPLETION, JSON, TOOLS, VISION, REASONING, LOGPROBS, BIAS, CHOICES, TOKENS, CONTINUES),
     embeds=(EMBEDDING, TOKENS, DIMENSIONS),
     continuing={"continue_final_message": True, "add_generation_prompt": False},
+    repeating="repetition_penalty",
     packs=True,
 )
 SGLANG = Flavor(
@@ -67,6 +69,7 @@ SGLANG = Flavor(
     generates=(CHAT, COMPLETION, JSON, TOOLS, VISION, REASONING, LOGPROBS, BIAS, CHOICES, TOKENS, CONTINUES),
     embeds=(EMBEDDING, TOKENS),
     continuing={"continue_final_message": True, "add_generation_prompt": False},
+    repeating="repetition_penalty",
 )
 LLAMACPP = Flavor(
     "llamacpp",

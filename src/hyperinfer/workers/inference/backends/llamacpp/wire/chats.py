@@ -54,6 +54,9 @@ class Streamed(Struct, frozen=True, kw_only=True):
     cache_prompt: bool = True
     temperature: float | UnsetType = UNSET
     top_p: float | UnsetType = UNSET
+    top_k: int | UnsetType = UNSET
+    min_p: float | UnsetType = UNSET
+    repeat_penalty: float | UnsetType = UNSET
     frequency_penalty: float | UnsetType = UNSET
     presence_penalty: float | UnsetType = UNSET
     stop: tuple[str, ...] | UnsetType = UNSET
@@ -139,6 +142,9 @@ def sampled(request: Sampled) -> dict[str, Any]:
     return {
         "temperature": unset(request.temperature),
         "top_p": unset(request.top_p),
+        "top_k": unset(request.top_k),
+        "min_p": unset(request.min_p),
+        "repeat_penalty": unset(request.repeat_penalty),
         "frequency_penalty": unset(request.frequency_penalty),
         "presence_penalty": unset(request.presence_penalty),
         "stop": request.stops or UNSET,
