@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hyperinfer.contracts.acting import Actor
 from hyperinfer.contracts.audit import AuditHead
 from hyperinfer.workers.auth.audit.chain import START, Entry, link_of
-from hyperinfer.workers.auth.audit.entries import MAX_DETAIL, MAX_DETAILS, entry_of, harmless
+from hyperinfer.workers.auth.audit.entries import entry_of
+from hyperinfer.workers.auth.audit.texts import MAX_DETAIL, MAX_DETAILS, harmless
 from hyperinfer.workers.auth.audit.walk import End, Verdict, Walk
 from hyperinfer.workers.auth.origin import MAX_REMOTE, MAX_REQUEST_ID, Origin
 

@@ -23,7 +23,7 @@ from hyperinfer.kernel.paths import locked as hold
 from hyperinfer.kernel.paths import paths_of
 from hyperinfer.protocol import membership
 from hyperinfer.workers.auth.audit import heads, key
-from hyperinfer.workers.auth.audit.aside import take_in
+from hyperinfer.workers.auth.audit.taking import take_in
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.origin import Origin
 

@@ -17,8 +17,9 @@ from hyperinfer.contracts.audit import HEAD, AuditHead, AuditQuery
 from hyperinfer.errors import IdentityError, StartError, Unavailable
 from hyperinfer.testing.eventually import eventually
 from hyperinfer.workers.auth.audit import anew, aside, heads, key, marks
-from hyperinfer.workers.auth.audit.aside import note_aside, take_in
+from hyperinfer.workers.auth.audit.aside import note_aside
 from hyperinfer.workers.auth.audit.keeper import PUBLISH_EVERY_S, TICK_S, kept_audit
+from hyperinfer.workers.auth.audit.taking import TAKEN, take_in
 
 from .conftest import Books
 
@@ -280,12 +281,12 @@ async def test_a_note_is_taken_once_whatever_the_moment_of_a_kill(books: Books) 
     left = (books.data / aside.FILE).read_bytes()
     await take_in(books.database, books.data)
     # Killed after the rows were committed, before the file was removed; more has been noted since.
-    (books.data / aside.TAKEN).write_bytes(left)
+    (books.data / TAKEN).write_bytes(left)
     note_aside(books.data, "member.note3", now=books.clock.now())
     await take_in(books.database, books.data)
     # Killed before anything was committed.
     note_aside(books.data, "member.note4", now=books.clock.now())
-    (books.data / aside.FILE).rename(books.data / aside.TAKEN)
+    (books.data / aside.FILE).rename(books.data / TAKEN)
     await take_in(books.database, books.data)
     assert await actions(books) == [f"member.note{number}" for number in range(5)]
     assert (await books.verify()).intact

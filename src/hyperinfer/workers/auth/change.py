@@ -17,7 +17,8 @@ from hyperinfer.contracts.audit import Outcome
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.store import Database
 from hyperinfer.workers.auth.audit.chain import link_of
-from hyperinfer.workers.auth.audit.entries import entry_of, is_id, row_of
+from hyperinfer.workers.auth.audit.entries import entry_of, row_of
+from hyperinfer.workers.auth.audit.texts import is_id
 from hyperinfer.workers.auth.models import AuditSubject, DirectoryRow, Heads, User
 from hyperinfer.workers.auth.origin import LOCAL, Origin
 

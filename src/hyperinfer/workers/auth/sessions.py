@@ -20,7 +20,7 @@ from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol import session_tokens
 from hyperinfer.workers.auth import names
 from hyperinfer.workers.auth.actors import Actors, is_session_id, lasts
-from hyperinfer.workers.auth.audit.entries import harmless
+from hyperinfer.workers.auth.audit.texts import harmless
 from hyperinfer.workers.auth.change import AuthDatabase, Change
 from hyperinfer.workers.auth.config import SessionSettings
 from hyperinfer.workers.auth.guesses import Guesses, address_of

@@ -13,7 +13,8 @@ from hyperinfer.errors import StartError, Unavailable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.workers.auth.audit import heads, marks
-from hyperinfer.workers.auth.audit.aside import note_aside, take_in
+from hyperinfer.workers.auth.audit.aside import note_aside
+from hyperinfer.workers.auth.audit.taking import take_in
 from hyperinfer.workers.auth.change import AuthDatabase
 
 TICK_S = 1.0

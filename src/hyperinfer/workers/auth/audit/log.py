@@ -9,8 +9,9 @@ from sqlalchemy import Select, select
 
 from hyperinfer.contracts.audit import AuditQuery, AuditRow, AuditRows
 from hyperinfer.errors import BadRequest, NotFound
-from hyperinfer.workers.auth.audit.entries import details_in, is_id
+from hyperinfer.workers.auth.audit.entries import details_in
 from hyperinfer.workers.auth.audit.reading import Readable
+from hyperinfer.workers.auth.audit.texts import is_id
 from hyperinfer.workers.auth.models import AuditLogRow, AuditSubject, User
 from hyperinfer.workers.auth.shown import text_of
 

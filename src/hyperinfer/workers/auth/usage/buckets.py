@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hyperinfer.contracts.usage import UsageRecord
-from hyperinfer.workers.auth.audit.entries import harmless, is_id
+from hyperinfer.workers.auth.audit.texts import harmless, is_id
 from hyperinfer.workers.auth.usage.prices import Prices
 
 SKEW = timedelta(minutes=5)

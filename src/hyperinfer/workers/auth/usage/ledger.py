@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from hyperinfer.contracts.usage import Recorded, UsageRecord
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.store import UtcDateTime
-from hyperinfer.workers.auth.audit.entries import is_id
+from hyperinfer.workers.auth.audit.texts import is_id
 from hyperinfer.workers.auth.change import AuthDatabase
 from hyperinfer.workers.auth.models import ApiKeyRow, RequestLog, UsageStats, User
 from hyperinfer.workers.auth.usage.buckets import SUMS, Known, last_used, log_row, reason_against, summed

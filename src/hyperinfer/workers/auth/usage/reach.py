@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import InstrumentedAttribute
 
 from hyperinfer.workers.auth.actors import Acting
-from hyperinfer.workers.auth.audit.entries import is_id
+from hyperinfer.workers.auth.audit.texts import is_id
 
 WHOLE_ACCOUNT = "account"
 """The scope with which an API key sees the usage of the whole account."""
