@@ -6,7 +6,8 @@ Json = dict[str, Any]
 
 
 def as_3_0(document: Json) -> Json:
-    """A 3.1 document of ours in 3.0.3: null is a word beside a type there, and a reference stands alone."""
+    """A 3.1 document of ours in 3.0.3: null is a word beside a type there, so is an open
+    bound beside a bound, and a reference stands alone."""
     older: Json = _older(document)
     info = {**older["info"], "license": {"name": older["info"]["license"]["name"]}}
     return {**older, "openapi": "3.0.3", "info": info}
@@ -23,6 +24,9 @@ def _older(value: Any) -> Any:
         schema |= {"type": kind, "nullable": True}
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
+    for bound in ("maximum", "minimum"):
+        if (open_bound := f"exclusive{bound.title()}") in schema:
+            schema |= {bound: schema[open_bound], open_bound: True}
     if NULL in schema.get("anyOf", ()):
         rest = [part for part in schema.pop("anyOf") if part != NULL]
         schema |= {"anyOf": rest, "nullable": True} if len(rest) > 1 else _nullable(rest[0])
