@@ -50,8 +50,8 @@ class Endpoint:
         verb = scope["method"]
         operation = self._operations["GET" if verb == "HEAD" else verb]
         assert operation.answer is not None
-        headers: dict[bytes, bytes] = dict(scope["headers"])
         head = head_of(scope)
+        headers = head.headers
         if verb not in SAFE_METHODS:
             check_not_elsewhere(headers)
         secure = self._settings.secure_cookies or scope["scheme"] == "https" or _from_https(head)

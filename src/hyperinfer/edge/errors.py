@@ -16,6 +16,16 @@ class WrongHttpMethod(errors.BadRequest):
     """The path is there and takes other HTTP methods; details: `allow`. It never leaves the edge."""
 
 
+class PackedBody(errors.Unsupported):
+    """The body is packed, which we do not undo: a few bytes may become any number. It never leaves the edge."""
+
+
+class SlowBody(errors.DeadlineExceeded):
+    """The client did not send its body in time. It never leaves the edge."""
+
+    retryable = False
+
+
 class SessionCookieRefused(errors.Unauthenticated):
     """The session in the cookie is no more, and the cookie is taken away; details: `secure`. It never leaves the edge."""
 
@@ -26,6 +36,8 @@ OPENAI = "invalid_request_error"
 SERVER = "server_error"
 MAX_RETRY_AFTER_S = 31 * 86_400
 """The longest limit is for a month."""
+WORTH_WAITING_S = 60.0
+"""A client that tries again by itself waits no longer; OpenAI's then come a second later, and for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,8 @@ class Shown:
 SHOWN: dict[type[HyperinferError], Shown] = {
     errors.BadRequest: Shown(400, OPENAI, None),
     WrongHttpMethod: Shown(405, OPENAI, "method_not_allowed"),
+    PackedBody: Shown(415, OPENAI, "unsupported_content_encoding"),
+    SlowBody: Shown(408, OPENAI, "body_too_slow"),
     errors.Unsupported: Shown(400, OPENAI, "unsupported_parameter"),
     errors.ContextExceeded: Shown(400, OPENAI, "context_length_exceeded"),
     errors.Unauthenticated: Shown(401, "authentication_error", "invalid_api_key"),
@@ -109,13 +123,16 @@ def example_of(kind: type[HyperinferError]) -> dict[str, Any]:
 
 
 def headers_of(error: HyperinferError) -> RawHeaders:
-    """What a client needs beside the body: when to come again, what is allowed, how to authenticate."""
+    """What a client needs beside the body: whether and when to come again, what is allowed, how to authenticate."""
     headers: RawHeaders = []
+    worth_it = error.retryable
     retry_after_s = error.details.get("retry_after_s")
     if isinstance(retry_after_s, int | float) and math.isfinite(retry_after_s):
         wait_s = min(max(retry_after_s, 0.0), MAX_RETRY_AFTER_S)
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
         headers.append((b"retry-after-ms", b"%d" % max(1, math.ceil(wait_s * 1000))))
+        worth_it = worth_it and wait_s <= WORTH_WAITING_S
+    headers.append((b"x-should-retry", b"true" if worth_it else b"false"))
     if isinstance(error, errors.RateLimited):
         headers += _limit_headers(error.details)
     if isinstance(error, errors.Unauthenticated):
@@ -124,6 +141,8 @@ def headers_of(error: HyperinferError) -> RawHeaders:
         headers.append((b"set-cookie", forgotten(secure=error.details["secure"]).encode()))
     if isinstance(error, WrongHttpMethod):
         headers.append((b"allow", str(error.details["allow"]).encode()))
+    if isinstance(error, PackedBody):
+        headers.append((b"accept-encoding", b"identity"))
     return headers
 
 

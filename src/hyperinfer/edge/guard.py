@@ -2,13 +2,16 @@
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hyperinfer.edge.answer import Answer
+from hyperinfer.edge.cors import Pages, is_own
 from hyperinfer.edge.dialects import WriteError
-from hyperinfer.edge.errors import OUR_FAULT, RawHeaders, body_of, headers_of, status_of
+from hyperinfer.edge.errors import OUR_FAULT, PackedBody, RawHeaders, body_of
 from hyperinfer.edge.keys_in_urls import check_url
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
 from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
@@ -18,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 API = "/api/"
+IDENTITY = b"identity"
 HEADERS: RawHeaders = [(b"x-content-type-options", b"nosniff")]
 HEADERS_OF_API: RawHeaders = [
     *HEADERS,
@@ -44,7 +48,9 @@ class Guard:
         self._app = app
         self._hosts = LOOPBACK | {_plain(name) for name in (settings.host, *settings.hosts)} - WILDCARDS
         self._any_address = settings.host in WILDCARDS
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
+        self._pages = Pages(settings.origins)
+        self._headers = HEADERS + self._pages.vary
+        self._headers_of_api = HEADERS_OF_API + self._pages.vary
         self._max_body_bytes = settings.max_body_bytes
         self._errors = errors
         self._known: dict[str, None] = {}
@@ -53,15 +59,19 @@ class Guard:
         """Serve one request."""
         if scope["type"] != "http":
             return
-        answer = _Answer(send, HEADERS_OF_API if scope["path"].startswith(API) else HEADERS)
+        answer = Answer(send, self._headers_of_api if scope["path"].startswith(API) else self._headers)
         try:
-            head = read_head(scope)
-            scope[HEAD] = head
-            answer.request_id = head.request_id.encode()
+            head = answer.head = scope[HEAD] = read_head(scope)
             answer.lets_body_come = (
                 head.content_length is not None and head.content_length <= DISCARDED * self._max_body_bytes
             )
             self._check(scope["method"], head)
+            if head.origin is not None and not is_own(head.origin, head.host):
+                _without_cookie(scope, head)
+                answer.of_other_site(self._pages.headers(head.origin))
+                if (told := self._pages.preflight(scope["method"], head)) is not None:
+                    await answer.empty(told)
+                    return
             check_url(scope["path"], scope["query_string"])
             await self._app(scope, receive, answer.send)
         except ClientGone:
@@ -76,11 +86,13 @@ class Guard:
         if head.host not in self._known:
             self._check_host(head.host)
         if head.origin is not None and method not in SAFE_METHODS:
-            self._check_origin(head.origin.lower(), head.host.lower())
+            self._check_origin(head.origin, head.host)
         if head.two_keys:
             raise BadRequest("The Authorization and X-API-Key headers hold different keys; send one.")
         if head.content_length is not None and head.content_length > self._max_body_bytes:
             raise too_large(self._max_body_bytes)
+        if head.headers.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
+            raise PackedBody("Bodies are taken as they are: leave Content-Encoding out.", param="Content-Encoding")
 
     def _check_host(self, host: str) -> None:
         name = _name_of(host)
@@ -92,50 +104,17 @@ class Guard:
             self._known[host] = None
 
     def _check_origin(self, origin: str, host: str) -> None:
-        if origin in self._origins or origin in (f"http://{host}", f"https://{host}"):
+        if is_own(origin, host) or self._pages.admit(origin):
             return
         raise Forbidden(
             f"Pages of {origin[:100]!r} may not send requests here. An operator can add the origin to http.origins."
         )
 
 
-class _Answer:
-    """The answer to one request: stamps the request id on it, and knows whether it has begun.
-
-    `lets_body_come` says that what is left of the body has an end that is near."""
-
-    __slots__ = ("_headers", "_send", "_started", "lets_body_come", "request_id")
-
-    def __init__(self, send: Send, headers: RawHeaders) -> None:
-        self._headers = headers
-        self._send = send
-        self._started = False
-        self.request_id = b""
-        self.lets_body_come = False
-
-    async def send(self, message: Message) -> None:
-        """Pass a message on."""
-        if not self._started and message["type"] == "http.response.start":
-            self._started = True
-            given = list(message.get("headers", ()))
-            names = {name for name, _ in given}
-            given += [header for header in self._headers if header[0] not in names]
-            if self.request_id:
-                given.append((b"x-request-id", self.request_id))
-            message["headers"] = given
-        await self._send(message)
-
-    async def fail(self, error: HyperinferError, write: WriteError) -> None:
-        """Answer with an error; if an answer has begun it is broken off, which the server does by itself."""
-        if self._started:
-            return
-        body = write(error)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers_of(error)]
-        status = status_of(error)
-        if status == 408 or (status == 413 and not self.lets_body_come):  # the rest of the body is not worth reading
-            headers.append((b"connection", b"close"))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+def _without_cookie(scope: Scope, head: RequestHead) -> None:
+    """The same request without what a browser keeps of us: a page of another site has no part in it."""
+    scope["headers"] = [header for header in scope["headers"] if header[0] != b"cookie"]
+    scope[HEAD] = replace(head, headers=dict(scope["headers"]))
 
 
 def _plain(name: str) -> str:

@@ -2,14 +2,16 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope
 
 from hyperinfer.contracts.method import Meta
-from hyperinfer.errors import BadRequest, DeadlineExceeded, TooLarge, Unauthenticated
+from hyperinfer.edge.errors import SlowBody
+from hyperinfer.errors import BadRequest, TooLarge, Unauthenticated
 from hyperinfer.protocol.typed_json import decode
 
 T = TypeVar("T")
@@ -34,7 +36,8 @@ class ClientGone(Exception):
 @dataclass(frozen=True, slots=True)
 class RequestHead:
     """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours;
-    `two_keys` says that two headers hold different ones; `cache` is what the `x-hyperinfer-cache` header holds."""
+    `two_keys` says that two headers hold different ones; `cache` is what the `x-hyperinfer-cache` header holds; `headers`
+    are all of them, the last one of each name."""
 
     host: str
     origin: str | None
@@ -44,6 +47,7 @@ class RequestHead:
     remote: str | None
     two_keys: bool = False
     cache: bytes | None = None
+    headers: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def wants_cache(self) -> bool | None:
@@ -86,6 +90,7 @@ def read_head(scope: Scope) -> RequestHead:
         remote=client[0] if client else None,
         two_keys=bearer is not None and other is not None and bearer != other,
         cache=found.get(CACHE.encode()),
+        headers=found,
     )
 
 
@@ -98,7 +103,7 @@ def head_of(scope: Scope) -> RequestHead:
 async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
     """The whole body, of which no more than the limit is ever held.
 
-    Raises `TooLarge`, `DeadlineExceeded`, and `ClientGone` if the client hangs up first.
+    Raises `TooLarge`, `SlowBody`, and `ClientGone` if the client hangs up first.
     """
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -110,7 +115,7 @@ async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await _read_rest(receive, body, limit_bytes)
     except TimeoutError as error:
-        raise DeadlineExceeded("The body did not arrive in time.") from error
+        raise SlowBody("The body did not arrive in time.") from error
 
 
 async def read_json(receive: Receive, kind: type[T], *, limit_bytes: int) -> T:
