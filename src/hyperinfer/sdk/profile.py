@@ -6,6 +6,7 @@ A credential belongs to one gateway and is never shown to another.
 import os
 import stat
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,23 +15,30 @@ from filelock import FileLock, Timeout
 from msgspec.structs import replace
 from platformdirs import user_config_path
 
-from hyperinfer.errors import IdentityError, Unauthenticated, Unavailable
+from hyperinfer.errors import BadRequest, IdentityError, Unauthenticated, Unavailable
+from hyperinfer.kernel import config
 from hyperinfer.kernel.files import write_atomic
 from hyperinfer.sdk.people import Session
+from hyperinfer.sdk.requests import base_url
 
 FILE = "profile.json"
 MAX_ACCOUNTS = 32
 LOCK_TIMEOUT_S = 5.0
+
+chosen: ContextVar[str] = ContextVar("profile", default="")
+"""The name of the account to use, where somebody has said one: `hyperinfer --profile NAME`."""
 
 
 class Account(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
     """A way into one gateway: an API key, a session, or both.
 
     `token` is that of the session, `token_began` and `token_ends` its times. `data_dir` is set for the gateway of a
-    `hyperinfer up` on this machine, whose address may change between starts.
+    `hyperinfer up` on this machine, whose address may change between starts. `profile` is the name that its owner may have
+    given it, which no other has.
     """
 
     gateway: str
+    profile: str = ""
     username: str = ""
     api_key: str = ""
     token: str = ""
@@ -88,6 +96,10 @@ class Account(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, k
         """The same under another name."""
         return replace(self, username=username)
 
+    def called(self, profile: str) -> "Account":
+        """The same under another name of its owner's, or none."""
+        return replace(self, profile=profile)
+
     def __repr__(self) -> str:
         """Without credentials."""
         return f"Account(gateway={self.gateway!r}, username={self.username!r})"
@@ -108,14 +120,23 @@ class Profile(msgspec.Struct, frozen=True, rename="camel"):
         found = (one for one in self.accounts if one.gateway == gateway)
         return next((one for one in found if username in (None, one.username)), None)
 
+    def named(self, name: str) -> Account | None:
+        """The account that its owner calls so."""
+        return next((one for one in self.accounts if name and one.profile == name), None)
+
     def of_data(self, data_dir: str) -> Account | None:
         """The account of this machine's own `hyperinfer up` on a data folder."""
         return next((one for one in self.accounts if one.data_dir == data_dir), None)
 
     def using(self, account: Account) -> "Profile":
-        """The profile with this account as the current one; it takes the place of the one it renews."""
+        """The profile with this account as the current one; it takes the place of the one it renews, and its name."""
         others = (one for one in self.accounts if _identity(one) != _identity(account))
-        return Profile((account, *others)[:MAX_ACCOUNTS])
+        unnamed = (one.called("") if one.profile == account.profile else one for one in others)
+        return Profile((account, *unnamed)[:MAX_ACCOUNTS])
+
+    def without(self, account: Account) -> "Profile":
+        """The profile without an account."""
+        return Profile(tuple(one for one in self.accounts if _identity(one) != _identity(account)))
 
     def keeping(self, before: Account, after: Account) -> "Profile":
         """The profile with what has become of an account in its place; one that is not there any more is not added."""
@@ -152,8 +173,17 @@ def load(file: Path | None = None) -> Profile:
 
 
 def save(account: Account, file: Path | None = None) -> None:
-    """Make an account the current one. Raises `IdentityError` as `load` does, `Unavailable` if it cannot be written."""
+    """Make an account the current one, under the name that is chosen if one is.
+
+    Raises `IdentityError` as `load` does, `Unavailable` if it cannot be written.
+    """
+    account = account.called(chosen.get() or account.profile)
     _change(lambda profile: profile.using(account), file)
+
+
+def remove(account: Account, file: Path | None = None) -> None:
+    """Forget an account and its credentials here. Raises as `save`."""
+    _change(lambda profile: profile.without(account), file)
 
 
 def keep(before: Account, after: Account, file: Path | None = None) -> None:
@@ -175,15 +205,36 @@ def _change(change: Callable[[Profile], Profile], file: Path | None) -> None:
 
 
 def account_for(gateway: str | None, file: Path | None = None) -> Account:
-    """The account to use at a gateway, or the current one. Raises `Unauthenticated` if there is none."""
+    """The account to use: the one that is chosen by its name, that of a gateway, that of the environment (`HYPERINFER_GATEWAY`
+    with `HYPERINFER_API_KEY`, or `HYPERINFER_PROFILE`), or the current one, in this order.
+
+    Raises `Unauthenticated` if there is none, `BadRequest` where name and gateway contradict each other.
+    """
     profile = load(file)
-    if gateway is None:
-        if profile.current is None:
-            raise Unauthenticated(
-                "No gateway is known here yet. Run `hyperinfer up`, or `hyperinfer login --gateway URL`."
-            )
-        return profile.current
-    account = profile.at(gateway)
+    if name := chosen.get():
+        account = _named(profile, name)
+        if gateway not in (None, account.gateway):
+            raise BadRequest(f"Your profile {name} is at {account.gateway}, not at {gateway}.")
+        return account
+    address, key, name = config.way()
+    address = base_url(address) if address else ""
+    if address and key and gateway in (None, address):
+        return Account(gateway=address, api_key=key)
+    gateway = gateway or address or None
+    if gateway is not None:
+        known = profile.at(gateway)
+        if known is None:
+            raise Unauthenticated(f"You have no account at {gateway} here. Run `hyperinfer login --gateway {gateway}`.")
+        return known
+    if name:
+        return _named(profile, name)
+    if profile.current is None:
+        raise Unauthenticated("No gateway is known here yet. Run `hyperinfer up`, or `hyperinfer login --gateway URL`.")
+    return profile.current
+
+
+def _named(profile: Profile, name: str) -> Account:
+    account = profile.named(name)
     if account is None:
-        raise Unauthenticated(f"You have no account at {gateway} here. Run `hyperinfer login --gateway {gateway}`.")
+        raise Unauthenticated(f"You have no profile {name!r}. `hyperinfer profile list` shows those that you have.")
     return account

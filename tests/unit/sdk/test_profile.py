@@ -1,12 +1,14 @@
 """The local profile: private, whole, bounded, and no credential for a gateway but its own."""
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from hyperinfer.errors import IdentityError, Unauthenticated
+from hyperinfer.errors import BadRequest, IdentityError, Unauthenticated
 from hyperinfer.sdk import profile
 from hyperinfer.sdk.people import Session, User
 from hyperinfer.sdk.profile import MAX_ACCOUNTS, Account
@@ -137,3 +139,63 @@ def test_a_damaged_profile_is_said_and_never_replaced(profile_file: Path) -> Non
 
 def test_credentials_are_not_part_of_what_is_printed() -> None:
     assert "hi_secret" not in repr(profile.Profile((Account(gateway=HERE, api_key="hi_secret"),)))
+
+
+# --- names and the environment ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def choosing(name: str) -> Iterator[None]:
+    token = profile.chosen.set(name)
+    try:
+        yield
+    finally:
+        profile.chosen.reset(token)
+
+
+def test_an_account_is_kept_and_used_under_the_name_that_is_chosen() -> None:
+    with choosing("work"):
+        profile.save(Account(gateway=THERE, username="ada", token="t"))
+    profile.save(Account(gateway=HERE, api_key="k"))
+    assert profile.account_for(None).gateway == HERE
+    with choosing("work"):
+        assert (profile.account_for(None).gateway, profile.account_for(THERE).token) == (THERE, "t")
+        with pytest.raises(BadRequest, match=f"work is at {THERE}, not at {HERE}"):
+            profile.account_for(HERE)
+    with choosing("play"), pytest.raises(Unauthenticated, match="no profile 'play'"):
+        profile.account_for(None)
+
+
+def test_a_name_goes_to_who_is_kept_under_it_last() -> None:
+    for gateway in (HERE, THERE):
+        with choosing("work"):
+            profile.save(Account(gateway=gateway, api_key="k"))
+    assert [(one.gateway, one.profile) for one in profile.load().accounts] == [(THERE, "work"), (HERE, "")]
+
+
+def test_an_account_can_be_removed() -> None:
+    profile.save(Account(gateway=HERE, api_key="k"))
+    profile.save(Account(gateway=THERE, api_key="k"))
+    profile.remove(Account(gateway=THERE))
+    assert [one.gateway for one in profile.load().accounts] == [HERE]
+
+
+def test_the_environment_says_where_to_and_as_whom(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile.save(Account(gateway=THERE, username="ada", token="t", profile="work"))
+    profile.save(Account(gateway=HERE, api_key="k"))
+    monkeypatch.setenv("HYPERINFER_PROFILE", "work")
+    assert profile.account_for(None).token == "t"
+    assert profile.account_for(HERE).api_key == "k"
+    monkeypatch.setenv("HYPERINFER_GATEWAY", f"{HERE}/v1")
+    assert profile.account_for(None).api_key == "k"
+
+
+def test_a_key_of_the_environment_is_shown_to_the_gateway_of_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    profile.save(Account(gateway=HERE, api_key="k"))
+    monkeypatch.setenv("HYPERINFER_API_KEY", "hi_environment")
+    assert profile.account_for(None).api_key == "k"
+    monkeypatch.setenv("HYPERINFER_GATEWAY", THERE)
+    assert (profile.account_for(None).gateway, profile.account_for(None).api_key) == (THERE, "hi_environment")
+    assert profile.account_for(HERE).api_key == "k"
