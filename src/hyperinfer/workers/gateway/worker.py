@@ -1,14 +1,14 @@
 """The gateway worker: its parts and how they are put together."""
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
 from hyperinfer.edge.app import create_app
-from hyperinfer.facilities.http import Listen, serving
+from hyperinfer.facilities.http import serving
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.http import is_local, listen_of
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.accounts import Accounts
@@ -45,7 +45,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
     )
     meters = Meters(context.registry)
     meters.show_workers(lambda: [worker.state for worker in fleet.workers])
-    local = _is_loopback(settings.http.host)
+    local = is_local(settings.http)
     own_key = context.identity.public_key
     directory = DirectoryCopy()
     catalogue = Catalogue(fleet, lambda: directory.aliases, clock=clock, default_model=settings.default_model)
@@ -94,7 +94,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             clock=clock,
         )
         app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
-        async with serving(app, _listen(settings)) as url:
+        async with serving(app, listen_of(settings.http)) as url:
             yield Service(
                 routes=GatewayMethods(service, accounts, Placing(fleet, catalogue, clock)).routes(),
                 announces=("gateway",),
@@ -103,18 +103,6 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
                 not_ready=service.not_ready,
                 addresses={"http": url},
             )
-
-
-def _listen(settings: GatewaySettings) -> Listen:
-    http = settings.http
-    return Listen(host=http.host, port=http.port, first_port=http.first_port, max_connections=http.max_connections)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 WORKER = WorkerType(name="gateway", settings=GatewaySettings, observe_port=9100, open=open_gateway)
