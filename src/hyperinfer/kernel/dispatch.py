@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import structlog
@@ -34,7 +34,8 @@ MAX_DEADLINE_S = 3600.0
 """A call without a deadline gets this one."""
 MAX_IN_FLIGHT = 4096
 STRANGER_IN_FLIGHT = 256
-"""Calls of those who are no members that may be under way from one host: behind one address may be a whole office."""
+"""Calls without a valid credential that may be under way from one host, of those who are no members: behind one address may
+be a whole office."""
 STRANGER_BYTES = 64 * 1024
 """Largest call that a stranger may make without a valid credential."""
 
@@ -114,9 +115,11 @@ class Dispatcher:
     ) -> Any:
         """Answer a call that needs no decoding; raises what the handler raises, and every refusal, as errors."""
         route = self._route(method.name)
-        with self._counted(caller, meta.remote or "here"):
-            remote = meta.remote or "here"
+        remote = meta.remote or "here"
+        with self._counted(caller, remote) as counted:
             call = await self._admit(route.method, caller, meta, min(timeout_s, _remaining_s(meta)), 0, remote)
+            if call.who is not None:
+                counted.known()
             return await self._run(route, request, replace(call, send=send) if send else call)
 
     # --- from peers: the Inbound side of the net port -----------------------------------------------------
@@ -143,13 +146,15 @@ class Dispatcher:
 
     async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
         route = self._route(method)
-        with self._counted(link.remote_key, _host(link)):
+        with self._counted(link.remote_key, _host(link)) as counted:
             if payload in NOTHING:
                 payload = b"{}"
             envelope = _decode(_envelope, payload, method)
             size = len(payload)
             remaining_s, remote = _remaining_s(envelope.meta), _host(link)
             call = await self._admit(route.method, link.remote_key, envelope.meta, remaining_s, size, remote)
+            if call.who is not None:
+                counted.known()
             data = payload if envelope.data is msgspec.UNSET else envelope.data
             request = _decode(self._decoders[method], data, method)
             async with self._streams.open(link, method, envelope) as sink:
@@ -167,7 +172,7 @@ class Dispatcher:
 
     def _counted(self, caller: bytes, host: str) -> "_Counted":
         if self._draining:
-            raise Draining("This worker is stopping; ask another.", retry_after_s=1)
+            raise Draining("This worker is stopping; ask another.", retry_after_s=1, worker=self._own_key.hex())
         if self._in_flight >= MAX_IN_FLIGHT:
             raise Overloaded("Too many calls are in flight here; try again shortly.", retry_after_s=1)
         stranger = caller != self._own_key and not self._members.roles(caller)
@@ -226,7 +231,7 @@ class Dispatcher:
 
 
 class _Counted:
-    """Counts one call in and out."""
+    """Counts one call in and out; a stranger's as one until a credential says whose it is."""
 
     __slots__ = ("_dispatcher", "_host", "_stranger")
 
@@ -235,22 +240,30 @@ class _Counted:
         self._host = host
         self._stranger = stranger
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         owner = self._dispatcher
         owner._in_flight += 1
         owner._idle.clear()
         if self._stranger:
             owner._strangers[self._host] = owner._strangers.get(self._host, 0) + 1
+        return self
+
+    def known(self) -> None:
+        """It is somebody's, whose own limits hold: behind one peer, such as a bridge, there may be many people."""
+        if not self._stranger:
+            return
+        self._stranger = False
+        owner = self._dispatcher
+        left = owner._strangers.pop(self._host) - 1
+        if left:
+            owner._strangers[self._host] = left
 
     def __exit__(self, *_: object) -> None:
+        self.known()
         owner = self._dispatcher
         owner._in_flight -= 1
         if not owner._in_flight:
             owner._idle.set()
-        if self._stranger:
-            left = owner._strangers.pop(self._host) - 1
-            if left:
-                owner._strangers[self._host] = left
 
 
 def _host(link: Link) -> str:
