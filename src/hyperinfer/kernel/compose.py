@@ -97,7 +97,8 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
     paths = paths_of(part.worker.name, part.settings, home=home, rack=part.rack)
     with locked(paths):
         identity = identities.load_or_create(paths.identity)
-        swarm = swarms.load(paths.swarm)
+        in_swarm = swarms.exists(paths.swarm) or not part.worker.outsider
+        swarm = swarms.load(paths.swarm) if in_swarm else swarms.nobodys()
         members = Members.load(paths.swarm)
         async with (
             background(members.follow(clock), name=f"{paths.name}: members"),
@@ -126,7 +127,7 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
                 peer=lambda key: PeerCaller(peers, key),
             )
             async with (
-                _following(context),
+                _following(context, part.worker),
                 part.worker.open(context, own) as opened,
                 _serving(part, context, opened, dispatcher, endpoint, net) as addresses,
             ):
@@ -173,7 +174,8 @@ async def _serving(
         return Admission(keys=members.keys | may_join(), everyone=service.open_to_all)
 
     dispatcher.serve((*service.routes, *common), service.authenticate, invited=may_join)
-    await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=admission())
+    if members.keys or not part.worker.outsider:  # otherwise there is nobody who might call
+        await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=admission())
     async with (
         background(_keep_admitting(endpoint, context, changed, admission), name=f"{context.paths.name}: admission"),
         observed(part.settings.observe, part.worker.observe_port, base) as observe,
@@ -181,7 +183,7 @@ async def _serving(
         addresses = {**service.addresses, **observe}
         with StatusFile.of(context, addresses) as status:
             async with _announced(endpoint, _topics(context, service)):
-                if not members.roles(context.identity.public_key):
+                if not (part.worker.outsider or members.roles(context.identity.public_key)):
                     do = f"run `hyperinfer invite --role {context.wtype}` on auth's machine, `hyperinfer join` here"
                     context.log.warning("no_member", do=do)
                 context.log.info("worker_running", key=context.identity.public_key.hex(), **addresses)
@@ -215,9 +217,10 @@ async def _keep_admitting(
 
 
 @asynccontextmanager
-async def _following(context: Context[Any]) -> AsyncIterator[None]:
-    """On a machine that joined, keep the member list as auth says it."""
-    if not swarms.follows(context.paths.swarm):
+async def _following(context: Context[Any], worker: WorkerType[Any]) -> AsyncIterator[None]:
+    """On a machine that joined, keep the member list as auth says it; auth tells members alone."""
+    is_told = not worker.outsider or context.members.roles(context.identity.public_key)
+    if not swarms.follows(context.paths.swarm) or not is_told:
         yield
         return
     follower = Follower(

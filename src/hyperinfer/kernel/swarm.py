@@ -94,6 +94,11 @@ def load(folder: Path) -> SwarmKeys:
     return SwarmKeys(read_secret(folder / SWARM_KEY_FILE, KEY_BYTES, "swarm key"))
 
 
+def nobodys() -> SwarmKeys:
+    """The keys of a process on a machine that belongs to no swarm: nobody else is found under its topics."""
+    return SwarmKeys(os.urandom(KEY_BYTES))
+
+
 def root(folder: Path) -> Identity | None:
     """The root key, where it is kept. Raises `IdentityError` if it is damaged."""
     if not os.path.lexists(folder / ROOT_KEY_FILE):

@@ -25,7 +25,8 @@ class Context(Generic[S]):
     """What the kernel lends a worker while it runs: its settings, identity, folders and facilities.
 
     `service(name)` is a contract served by any member that announces the name, found over the swarm and trusted by
-    the member list; `peer(key)` one served by a certain peer.
+    the member list; `peer(key)` one served by a certain peer. `swarm` is nobody's but this process's where the machine belongs
+    to none.
     """
 
     wtype: str
@@ -83,9 +84,11 @@ class WorkerType(Generic[S]):
 
     `open` gets the context and a way to serve its own contract in-process (`Caller` of its own dispatcher, usable as
     soon as the service has been yielded). What it opened it closes on leaving, in reverse order.
+    An `outsider` needs no swarm: it runs on machines that belong to none, and where there is one it need not be a member.
     """
 
     name: str
     settings: type[S]
     observe_port: int
     open: Callable[[Context[S], Caller], AbstractAsyncContextManager[Service]]
+    outsider: bool = False
