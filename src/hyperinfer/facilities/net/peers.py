@@ -172,9 +172,26 @@ class Peers:
         """
         try:
             link = await self.link(key)
-            return await self._call(link, method, request, meta, timeout_s, sink)
         except PeerLost:
             self._drop(key)
+            raise
+        return await self.call_on(link, method, request, meta=meta, timeout_s=timeout_s, sink=sink)
+
+    async def call_on(
+        self,
+        link: Link,
+        method: Method[Request, Reply],
+        request: Request,
+        *,
+        meta: Meta = NO_META,
+        timeout_s: float,
+        sink: Push | None = None,
+    ) -> Reply:
+        """The same over a link that there is: whatever it raises, nothing else was tried."""
+        try:
+            return await self._call(link, method, request, meta, timeout_s, sink)
+        except PeerLost:
+            self._drop(link.remote_key)
             raise
 
     async def _call(
