@@ -19,8 +19,6 @@ from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 from hyperinfer.protocol.typed_json import refusal
 
-COOKIE_PATHS = "/api/"
-"""Where the session cookie is taken: nowhere else."""
 MAX_AGENT_CHARS = 200
 MAX_QUERY_FIELDS = 32
 
@@ -55,7 +53,7 @@ class Endpoint:
         if verb not in SAFE_METHODS:
             check_not_elsewhere(headers)
         secure = self._settings.secure_cookies or scope["scheme"] == "https" or _from_https(head)
-        session = None if head.key or not scope["path"].startswith(COOKIE_PATHS) else session_of(headers)
+        session = session_of(headers) if operation.takes_cookie and not head.key else None
         if operation.access.kind == "public":
             session = None
         try:

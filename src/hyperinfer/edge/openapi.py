@@ -77,13 +77,12 @@ LIMIT_HEADERS = [
 
 def document(groups: Sequence[Group], *, version: str) -> Json:
     """The description of these routes."""
-    operations = [operation for group in groups for operation in group.operations]
-    schemas = _Schemas(operations)
+    schemas = _Schemas(groups)
     paths: Json = {}
     for group in groups:
         for operation in group.operations:
             item = paths.setdefault(path_of(operation), {})
-            item[operation.verb.lower()] = _operation(operation, group.name, schemas)
+            item[operation.verb.lower()] = _operation(operation, group, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -96,7 +95,7 @@ def document(groups: Sequence[Group], *, version: str) -> Json:
         "paths": paths,
         "components": {
             "schemas": schemas.components,
-            "responses": {kind.__name__: _refusal(kind, words) for kind, words in ERRORS.items()},
+            "responses": {kind.__name__: _refusal(kind, words, _envelope(kind)) for kind, words in ERRORS.items()},
             "headers": _headers(),
             "securitySchemes": SECURITY_SCHEMES,
         },
@@ -123,10 +122,12 @@ def access_of(operation: Operation) -> str:
 class _Schemas:
     """The JSON schemas of every struct in use, by its name, and references to them."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, groups: Sequence[Group]) -> None:
+        operations = [operation for group in groups for operation in group.operations]
         bodies = [one.body for one in operations if one.body is not None]
         replies = [reply for one in operations for reply in (*one.replies, *one.also.values())]
-        kinds = list(dict.fromkeys([*bodies, *replies, ErrorEnvelope]))
+        errors = [group.error for group in groups if group.error is not None]
+        kinds = list(dict.fromkeys([*bodies, *replies, *errors, ErrorEnvelope]))
         found, components = msgspec.json.schema_components(kinds, ref_template=REF)
         self.components: Json = {name: _tidied(schema) for name, schema in components.items()}
         self._of = dict(zip(kinds, found, strict=True))
@@ -137,9 +138,9 @@ class _Schemas:
         return schema
 
 
-def _operation(operation: Operation, tag: str, schemas: _Schemas) -> Json:
+def _operation(operation: Operation, group: Group, schemas: _Schemas) -> Json:
     described: Json = {
-        "tags": [tag],
+        "tags": [group.name],
         "operationId": _id_of(operation),
         "summary": operation.summary,
         "description": access_of(operation),
@@ -152,7 +153,7 @@ def _operation(operation: Operation, tag: str, schemas: _Schemas) -> Json:
                 for name, header in operation.headers.items()
             ),
         ],
-        "responses": _responses(operation, schemas),
+        "responses": _responses(operation, group, schemas),
     }
     if operation.body is not None:
         content: Json = {"schema": schemas.of(operation.body)}
@@ -171,7 +172,7 @@ def _security(operation: Operation) -> list[Json]:
     if operation.access.kind == "public":
         return []
     headers: list[Json] = [{"bearer": []}, {"apiKey": []}]
-    if not operation.path.startswith("/api/"):
+    if not operation.takes_cookie:
         return headers
     return [*headers, {"session": []} if operation.verb == "GET" else {"session": [], "csrf": []}]
 
@@ -203,12 +204,16 @@ def _needs_body(kind: Shape) -> bool:
     )
 
 
-def _responses(operation: Operation, schemas: _Schemas) -> Json:
+def _responses(operation: Operation, group: Group, schemas: _Schemas) -> Json:
     responses: Json = {str(operation.status): _answer(operation, schemas)}
     for kind in _refusals(operation):
-        responses[str(SHOWN[kind].status)] = {"$ref": f"#/components/responses/{kind.__name__}"}
+        if group.error is None:
+            refusal = {"$ref": f"#/components/responses/{kind.__name__}"}
+        else:
+            refusal = _refusal(kind, ERRORS[kind], {"schema": schemas.of(group.error)})
+        responses.setdefault(str(SHOWN[kind].status), refusal)
     for status, kind in operation.also.items():
-        either = {"anyOf": [schemas.of(kind), schemas.of(ErrorEnvelope)]}
+        either = {"anyOf": [schemas.of(kind), schemas.of(group.error or ErrorEnvelope)]}
         responses[str(status)] = {"description": operation.summary, "content": {JSON: {"schema": either}}}
     return dict(sorted(responses.items()))
 
@@ -241,7 +246,7 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
     return answer
 
 
-def _refusal(kind: type[HyperinferError], words: str) -> Json:
+def _refusal(kind: type[HyperinferError], words: str, body: Json) -> Json:
     headers = ["x-request-id"]
     if kind is RateLimited:
         headers += ["retry-after", "retry-after-ms", *LIMIT_HEADERS]
@@ -252,8 +257,12 @@ def _refusal(kind: type[HyperinferError], words: str) -> Json:
     return {
         "description": words,
         "headers": {name: _header(name) for name in headers},
-        "content": {JSON: {"schema": {"$ref": REF.format(name="ErrorEnvelope")}, "example": example_of(kind)}},
+        "content": {JSON: body},
     }
+
+
+def _envelope(kind: type[HyperinferError]) -> Json:
+    return {"schema": {"$ref": REF.format(name="ErrorEnvelope")}, "example": example_of(kind)}
 
 
 def _header(name: str) -> Json:

@@ -16,6 +16,8 @@ from hyperinfer.kernel.calls import Caller
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+COOKIE_PATHS = "/api/"
+"""Where the session cookie is taken: nowhere else."""
 TIMEOUT_S = 30.0
 """How long a method may take that reaches no model."""
 
@@ -58,7 +60,8 @@ class Operation:
     those of the request that mean something here alone, as OpenAPI describes them.
 
     `media` are the forms of its answer; `also` is what else it says under another status. Without an
-    `answer` it is served by itself, ahead of the router, and is only described.
+    `answer` it is served by itself, ahead of the router, and is only described. `cookie` is false where a browser's
+    session is never taken though the path begins as ours.
     """
 
     verb: str
@@ -74,14 +77,21 @@ class Operation:
     media: Sequence[str] = (JSON,)
     also: Mapping[int, Any] = field(default_factory=dict)
     example: Mapping[str, Any] = field(default_factory=dict)
+    cookie: bool = True
+
+    @property
+    def takes_cookie(self) -> bool:
+        """Whether a browser's session in a cookie is a credential here."""
+        return self.cookie and self.path.startswith(COOKIE_PATHS)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Routes that belong together."""
+    """Routes that belong together. `error` is the shape in which they refuse, where that is not OpenAI's."""
 
     name: str
     operations: Sequence[Operation]
+    error: Shape | None = None
 
 
 def names_in(path: str) -> frozenset[str]:

@@ -58,8 +58,19 @@ class Wanted:
     reworded: Reworded = as_it_is
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a request comes to that asks a model nothing: one of this name has to be there, and then `body` is the answer."""
+
+    model: str
+    body: bytes
+    reworded: Reworded = as_it_is
+
+
 Read = Callable[[bytes, RequestHead], Wanted]
 """Reads the body of one request. Raises `BadRequest` naming the field, as the dialect's clients know it."""
+Reader = Callable[[bytes, RequestHead], Wanted | Named]
+"""The same, of a route on which not everything is for a model."""
 
 WriteError = Callable[[HyperinferError], bytes]
 """The body of a refusal, as JSON; its status is the same in every dialect."""
@@ -71,7 +82,7 @@ class Dialect:
     the others. Without `error` it refuses in OpenAI's shape."""
 
     group: Group
-    readers: Mapping[str, Read] = field(default_factory=dict)
+    readers: Mapping[str, Reader] = field(default_factory=dict)
     error: WriteError | None = None
 
     @property
