@@ -88,6 +88,16 @@ class VerifySessionReply(Wire, frozen=True):
     message: str | None = None
 
 
+class WhoAmI(Wire, frozen=True, omit_defaults=False):
+    """Whose the credential is that a call came with, and what the limits leave."""
+
+    username: str
+    email: str
+    role: str
+    tier: str
+    rate_limit_info: RateLimitInfo
+
+
 class ProcessPrompt(Wire, frozen=True):
     """A single prompt; without `model` the gateway's default answers. Sizes are in tokens."""
 
@@ -226,6 +236,8 @@ PROCESS_PROMPT = Method("processPrompt", ProcessPrompt, ProcessPromptReply, USER
 REGISTER = Method("register", Register, RegisterReply, PUBLIC, aliases=("registerUser",))
 LOGIN = Method("login", Login, LoginReply, PUBLIC, aliases=("loginUser",))
 VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
+WHO_AM_I = Method("whoAmI", Nothing, WhoAmI, USER)
+"""For whoever is about to ask models: fails as their requests would."""
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
 LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
 GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC)
@@ -238,6 +250,7 @@ METHODS = (
     REGISTER,
     LOGIN,
     VERIFY_SESSION,
+    WHO_AM_I,
     LIST_MODELS,
     LIST_WORKERS,
     GET_JWKS,

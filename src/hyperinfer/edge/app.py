@@ -16,6 +16,8 @@ from hyperinfer.edge.guard import Guard
 from hyperinfer.edge.model_route import ModelRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
+from hyperinfer.edge.ws import PATH as WEB_SOCKET
+from hyperinfer.edge.ws import WebSocketRoute
 from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
@@ -47,7 +49,12 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
         default=_no_route,
     )
 
+    sockets = WebSocketRoute(gateway, settings, timeout_s=request_timeout_s)
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == WEB_SOCKET or scope["type"] == "websocket":
+            await sockets(scope, receive, send)
+            return
         to_model = to_models.get(scope["path"])
         if to_model is not None:
             _require_post(scope)

@@ -16,6 +16,10 @@ class WrongHttpMethod(errors.BadRequest):
     """The path is there and takes other HTTP methods; details: `allow`. It never leaves the edge."""
 
 
+class WebSocketOnly(errors.BadRequest):
+    """The path is there and speaks WebSocket alone. It never leaves the edge."""
+
+
 class PackedBody(errors.Unsupported):
     """The body is packed, which we do not undo: a few bytes may become any number. It never leaves the edge."""
 
@@ -52,6 +56,7 @@ class Shown:
 SHOWN: dict[type[HyperinferError], Shown] = {
     errors.BadRequest: Shown(400, OPENAI, None),
     WrongHttpMethod: Shown(405, OPENAI, "method_not_allowed"),
+    WebSocketOnly: Shown(426, OPENAI, "upgrade_required"),
     PackedBody: Shown(415, OPENAI, "unsupported_content_encoding"),
     SlowBody: Shown(408, OPENAI, "body_too_slow"),
     errors.Unsupported: Shown(400, OPENAI, "unsupported_parameter"),
@@ -141,6 +146,8 @@ def headers_of(error: HyperinferError) -> RawHeaders:
         headers.append((b"set-cookie", forgotten(secure=error.details["secure"]).encode()))
     if isinstance(error, WrongHttpMethod):
         headers.append((b"allow", str(error.details["allow"]).encode()))
+    if isinstance(error, WebSocketOnly):
+        headers.append((b"upgrade", b"websocket"))
     if isinstance(error, PackedBody):
         headers.append((b"accept-encoding", b"identity"))
     return headers

@@ -14,6 +14,8 @@ from hyperinfer.edge.dialects import WriteError
 from hyperinfer.edge.errors import OUR_FAULT, PackedBody, RawHeaders, body_of
 from hyperinfer.edge.keys_in_urls import check_url
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
+from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
+from hyperinfer.edge.ws.handshake import refusing
 from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
 from hyperinfer.kernel.settings import HttpSettings
 
@@ -56,8 +58,10 @@ class Guard:
         self._known: dict[str, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
+        """Serve one request, or one WebSocket."""
+        if scope["type"] == "websocket":
+            scope["method"], send = HANDSHAKE, refusing(send)
+        elif scope["type"] != "http":
             return
         answer = Answer(send, self._headers_of_api if scope["path"].startswith(API) else self._headers)
         try:

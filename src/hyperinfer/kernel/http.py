@@ -14,6 +14,7 @@ def listen_of(http: HttpSettings, *, drain_s: float = 5.0) -> Listen:
         first_port=http.first_port,
         max_connections=http.max_connections,
         drain_s=drain_s,
+        web_sockets=True,
     )
 
 

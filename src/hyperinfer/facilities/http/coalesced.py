@@ -59,6 +59,10 @@ class CoalescedTransport:
         """Go on reading."""
         self._transport.resume_reading()
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another protocol read from here on, and be told when to pause."""
+        self._transport.set_protocol(protocol)
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What is known of the connection."""
         return self._transport.get_extra_info(name, default)

@@ -20,7 +20,8 @@ class Listen:
     """Where to listen. `port` must be free if it is set (0 takes any); left out, `first_port` or the next free one.
 
     `setting` is what an operator changes to have another port; `drain_s` is how long a stopping server waits for
-    answers under way; `max_connections` is the bound on open connections.
+    answers under way; `max_connections` is the bound on open connections. `web_sockets` says whether
+    the app speaks on those too.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +30,7 @@ class Listen:
     setting: str = "http.port"
     max_connections: int = 2000
     drain_s: float = 5.0
+    web_sockets: bool = False
 
 
 async def bind(listen: Listen) -> socket.socket:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from hyperinfer.facilities.http.listen import BACKLOG, Listen, bind, url_of
 from hyperinfer.facilities.http.protocol import BoundedProtocol
+from hyperinfer.facilities.http.sockets import FIRST_BYTES, PING_EVERY_S, PONG_WITHIN_S, BoundedSocket
 from hyperinfer.facilities.tasks import unwrapped
 
 log = structlog.get_logger(__name__)
@@ -106,7 +107,11 @@ def _config(app: ASGIApp, listen: Listen) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedProtocol,
-        ws="none",
+        ws=BoundedSocket if listen.web_sockets else "none",
+        ws_max_size=FIRST_BYTES,
+        ws_ping_interval=PING_EVERY_S,
+        ws_ping_timeout=PONG_WITHIN_S,
+        ws_per_message_deflate=False,  # a kilobyte may become a gigabyte
         lifespan="off",
         interface="asgi3",
         log_config=None,

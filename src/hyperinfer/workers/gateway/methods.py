@@ -37,6 +37,7 @@ class GatewayMethods:
             route(contract.REGISTER, self._accounts.register),
             route(contract.LOGIN, self._accounts.login),
             route(contract.VERIFY_SESSION, self.verify_session),
+            route(contract.WHO_AM_I, self.who_am_i),
             route(contract.LIST_MODELS, self.list_models),
             route(contract.LIST_WORKERS, self.list_workers),
             route(contract.LOAD_MODEL, self._placing.load),
@@ -73,6 +74,17 @@ class GatewayMethods:
             valid=True,
             email=who.email,
             username=who.username,
+            role=who.role,
+            tier=who.tier,
+            rate_limit_info=await self._service.limits_of(who),
+        )
+
+    async def who_am_i(self, request: Nothing, call: Call) -> contract.WhoAmI:
+        """Whose the credential is that may ask models."""
+        who = call.principal
+        return contract.WhoAmI(
+            username=who.username,
+            email=who.email,
             role=who.role,
             tier=who.tier,
             rate_limit_info=await self._service.limits_of(who),
