@@ -23,8 +23,8 @@ RETRY_ANNOUNCE_S = 5.0
 PRIVATE_ANNOUNCE_S = 20.0
 """The few nodes of a private DHT forget everything when they are restarted, and hardly feel being told often."""
 KEY_BYTES = 32
-CONNECT = struct.Struct("<II")
-"""Time allowed in milliseconds, and the handle of the link; the key follows."""
+CONNECT = struct.Struct("<III")
+"""Time allowed, and where a router's ports must be guessed, both in ms, and the handle of the link; the key follows."""
 
 
 class HyperswarmEndpoint:
@@ -64,11 +64,12 @@ class HyperswarmEndpoint:
             return await self._local.connect(public_key, inbound, timeout_s=timeout_s)
         driver = self._net.running()
         handle = self._net.new_handle()
+        punch_s = max(timeout_s, self._net.settings.punch_timeout_s)
         # Known before it is open: what the peer sends first may come together with the answer.
         link = DriverLink(driver, self._net.links, handle, public_key, inbound)
         try:
-            payload = CONNECT.pack(int(timeout_s * 1000), handle) + public_key
-            await driver.command(Op.CONNECT, self.handle, payload, timeout_s=timeout_s + 1.0)
+            payload = CONNECT.pack(int(timeout_s * 1000), int(punch_s * 1000), handle) + public_key
+            await driver.command(Op.CONNECT, self.handle, payload, timeout_s=timeout_s + punch_s + 1.0)
         except BaseException:
             link.close()
             raise

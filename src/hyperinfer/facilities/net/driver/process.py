@@ -12,8 +12,9 @@ from typing import cast
 import msgspec
 import structlog
 
-from hyperinfer.errors import DeadlineExceeded, DriverLost, HyperinferError, PeerUnreachable, RemoteError, StartError
+from hyperinfer.errors import DeadlineExceeded, DriverLost, HyperinferError, RemoteError, StartError
 from hyperinfer.facilities.net.driver.install import SOURCE
+from hyperinfer.facilities.net.driver.unreachable import unreachable
 from hyperinfer.protocol.frames import OnFrame, Op, Reader, head
 
 log = structlog.get_logger(__name__)
@@ -187,5 +188,5 @@ class DriverProcess(asyncio.Protocol):
 
 def _failure(code: str, message: str) -> HyperinferError:
     if code == "UNREACHABLE":
-        return PeerUnreachable("The peer cannot be reached: it is unknown, offline, or does not admit this key.")
+        return unreachable(message)
     return RemoteError(f"The swarm driver failed: {message}", remote_code=code)

@@ -1,36 +1,55 @@
 // Connecting: open means that the RPC channel is open, so that a refusal of the firewall is a failed connection.
+const DHT = require('hyperdht')
 const b4a = require('b4a')
 const Link = require('./link')
 
 // About one cold connection in fifty between firewalled nodes hangs for good; a second try then succeeds at once.
 const TRIES = 2
 
-// A link, or null where the peer is unknown, refuses or does not answer in time.
-module.exports = async function connect(driver, handle, key, keyPair, timeout) {
+// A link, or the code of what the last try failed with. A router that gives every flow a port of its own has to be guessed
+// at: where upstream begins to do that, this try has until `punch` instead of its share of `timeout` (both in ms).
+module.exports = async function connect(driver, handle, key, keyPair, { timeout, punch }) {
+  let tried = null
   for (let left = TRIES; left > 0; left--) {
-    const { link, late } = await attempt(driver, handle, key, keyPair, timeout / TRIES)
-    if (link !== null || !late) return link
+    tried = await attempt(driver, handle, key, keyPair, timeout / TRIES, punch)
+    if (tried.link !== null || !tried.again) break
   }
-  return null
+  return tried
 }
 
-function attempt(driver, handle, key, keyPair, timeout) {
+function attempt(driver, handle, key, keyPair, timeout, punch) {
   return new Promise((resolve) => {
     forgetRoute(driver.dht, key)
-    const stream = driver.dht.connect(key, { keyPair })
-    stream.on('error', noop)
+    let code = ''
+    let guessing = false
+    const began = Date.now()
+    const stream = driver.dht.connect(key, { keyPair, holepunch })
+    stream.on('error', (error) => (code ||= error.code || ''))
     const link = new Link(driver, handle, stream, key, () => true)
-    const timer = setTimeout(done, timeout, null, true)
+    let timer = setTimeout(giveUp, timeout)
     link.rpc.on('open', () => {
       driver.remember(link)
-      done(link, false)
+      done({ link, code: '', again: false })
     })
-    stream.on('close', () => done(null, false))
+    stream.on('close', () => done({ link: null, code: code || 'CLOSED', again: false }))
 
-    function done(found, late) {
+    function holepunch(remote, local) {
+      if (remote >= DHT.FIREWALL.RANDOM || local >= DHT.FIREWALL.RANDOM) {
+        guessing = true
+        clearTimeout(timer)
+        timer = setTimeout(giveUp, Math.max(0, punch - (Date.now() - began)))
+      }
+      return true
+    }
+
+    function giveUp() {
+      done({ link: null, code: guessing ? 'NOT_PUNCHED' : 'TIMEOUT', again: !guessing })
+      link.destroy()
+    }
+
+    function done(tried) {
       clearTimeout(timer)
-      resolve({ link: found, late })
-      if (late) link.destroy()
+      resolve(tried)
     }
   })
 }
@@ -40,5 +59,3 @@ function attempt(driver, handle, key, keyPair, timeout) {
 function forgetRoute(dht, key) {
   dht._relayAddressesCache.delete(b4a.toString(key, 'hex'))
 }
-
-function noop() {}

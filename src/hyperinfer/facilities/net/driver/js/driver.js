@@ -204,12 +204,13 @@ module.exports = class Driver {
   }
 
   async _connect(endpoint, payload) {
-    const handle = payload.readUInt32LE(4)
+    const handle = payload.readUInt32LE(8)
+    const times = { timeout: payload.readUInt32LE(0), punch: payload.readUInt32LE(4) }
     this._wanted.add(handle)
-    const link = await endpoint.connect(handle, Buffer.from(payload.subarray(8)), payload.readUInt32LE(0))
-    if (link !== null && !this._wanted.delete(handle)) link.end()
-    this._wanted.delete(handle)
-    if (link === null) throw Object.assign(new Error('the peer cannot be reached'), { code: 'UNREACHABLE' })
+    const { link, code } = await endpoint.connect(handle, Buffer.from(payload.subarray(12)), times)
+    const wanted = this._wanted.delete(handle)
+    if (link === null) throw Object.assign(new Error(code), { code: 'UNREACHABLE' })
+    if (!wanted) link.end()
     return EMPTY
   }
 

@@ -39,8 +39,8 @@ module.exports = class Endpoint {
     }
   }
 
-  connect(handle, key, timeout) {
-    return connect(this._driver, handle, key, this.keyPair, timeout)
+  connect(handle, key, times) {
+    return connect(this._driver, handle, key, this.keyPair, times)
   }
 
   async close() {
