@@ -48,8 +48,9 @@ class _Reading:
 
 @dataclass(slots=True)
 class _Failure:
-    """A peer that could not be reached: when it may be tried again, and how long the pause was."""
+    """A peer that could not be reached: why, when it may be tried again, and how long the pause was."""
 
+    error: PeerUnreachable
     until: float
     pause_s: float
 
@@ -114,7 +115,7 @@ class Peers:
         if task is None:
             failure = self._failures.get(key)
             if failure is not None and failure.until > self._clock.monotonic():
-                raise PeerUnreachable("The peer could not be reached a moment ago; it is tried again shortly.")
+                raise PeerUnreachable(failure.error.message, **failure.error.details)
             task = self._connecting[key] = asyncio.create_task(self._connect(key), name=f"connect {key.hex()[:8]}")
             task.add_done_callback(_observe)
         return await asyncio.shield(task)
@@ -128,8 +129,8 @@ class Peers:
     async def _connect(self, key: bytes) -> Link:
         try:
             link = await self._endpoint.connect(key, self, timeout_s=self._settings.connect_timeout_s)
-        except PeerUnreachable:
-            self._failed(key)
+        except PeerUnreachable as error:
+            self._failed(key, error)
             raise
         finally:
             del self._connecting[key]
@@ -140,11 +141,11 @@ class Peers:
             oldest.close()
         return link
 
-    def _failed(self, key: bytes) -> None:
+    def _failed(self, key: bytes, error: PeerUnreachable) -> None:
         """Remember the failure, and that what was looked up has one key too many."""
         before = self._failures.get(key)
         pause_s = min(before.pause_s * 2, LONGEST_PAUSE_S) if before else FIRST_PAUSE_S
-        self._failures[key] = _Failure(self._clock.monotonic() + pause_s, pause_s)
+        self._failures[key] = _Failure(error, self._clock.monotonic() + pause_s, pause_s)
         _trim(self._failures)
         self._drop(key)
 
