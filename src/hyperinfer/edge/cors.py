@@ -60,8 +60,9 @@ class Pages:
     def preflight(self, method: str, head: RequestHead) -> RawHeaders | None:
         """What a browser is told that asks before a page's request; nothing if this is no such question, or none of an
         origin that may send requests."""
-        asked = method == "OPTIONS" and b"access-control-request-method" in head.headers
-        if not asked or head.origin is None or not self.admit(head.origin):
+        if method != "OPTIONS" or b"access-control-request-method" not in head.headers:
+            return None
+        if head.origin is None or not self.admit(head.origin):
             return None
         names = head.headers.get(b"access-control-request-headers", b"").strip()
         told = [(b"access-control-allow-methods", METHODS), (b"access-control-max-age", b"%d" % MAX_AGE_S)]

@@ -1,7 +1,7 @@
 """What stands before every route: who may ask (Host, Origin), how much (body size), and errors that always look alike."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -13,10 +13,12 @@ from hyperinfer.edge.cors import Pages, is_own
 from hyperinfer.edge.dialects import WriteError
 from hyperinfer.edge.errors import OUR_FAULT, PackedBody, RawHeaders, body_of
 from hyperinfer.edge.keys_in_urls import check_url
+from hyperinfer.edge.proxies import Proxies
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
 from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
 from hyperinfer.edge.ws.handshake import refusing
 from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
+from hyperinfer.facilities.http.server import NAMES
 from hyperinfer.kernel.settings import HttpSettings
 
 log = structlog.get_logger(__name__)
@@ -51,6 +53,7 @@ class Guard:
         self._hosts = LOOPBACK | {_plain(name) for name in (settings.host, *settings.hosts)} - WILDCARDS
         self._any_address = settings.host in WILDCARDS
         self._pages = Pages(settings.origins)
+        self._proxies = Proxies(settings.trusted_proxies)
         self._headers = HEADERS + self._pages.vary
         self._headers_of_api = HEADERS_OF_API + self._pages.vary
         self._max_body_bytes = settings.max_body_bytes
@@ -65,17 +68,21 @@ class Guard:
             return
         answer = Answer(send, self._headers_of_api if scope["path"].startswith(API) else self._headers)
         try:
+            if self._proxies:
+                self._proxies.look_through(scope)
             head = answer.head = scope[HEAD] = read_head(scope)
             answer.lets_body_come = (
                 head.content_length is not None and head.content_length <= DISCARDED * self._max_body_bytes
             )
-            self._check(scope["method"], head)
             if head.origin is not None and not is_own(head.origin, head.host):
                 _without_cookie(scope, head)
                 answer.of_other_site(self._pages.headers(head.origin))
-                if (told := self._pages.preflight(scope["method"], head)) is not None:
-                    await answer.empty(told)
-                    return
+            if head.host not in self._known:
+                self._check_host(head.host, scope.get("state", {}).get(NAMES, ()))
+            self._check(scope["method"], head)
+            if (told := self._pages.preflight(scope["method"], head)) is not None:
+                await answer.empty(told)
+                return
             check_url(scope["path"], scope["query_string"])
             await self._app(scope, receive, answer.send)
         except ClientGone:
@@ -87,8 +94,6 @@ class Guard:
             await answer.fail(OUR_FAULT, self._errors.get(scope["path"], body_of))
 
     def _check(self, method: str, head: RequestHead) -> None:
-        if head.host not in self._known:
-            self._check_host(head.host)
         if head.origin is not None and method not in SAFE_METHODS:
             self._check_origin(head.origin, head.host)
         if head.two_keys:
@@ -98,9 +103,9 @@ class Guard:
         if head.headers.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
             raise PackedBody("Bodies are taken as they are: leave Content-Encoding out.", param="Content-Encoding")
 
-    def _check_host(self, host: str) -> None:
+    def _check_host(self, host: str, certified: Container[str]) -> None:
         name = _name_of(host)
-        if name not in self._hosts and not (self._any_address and _is_address(name)):
+        if name not in self._hosts and name not in certified and not (self._any_address and _is_address(name)):
             raise Forbidden(
                 f"This server does not answer to the host name {host[:100]!r}. An operator can add it to http.hosts."
             )

@@ -1,13 +1,22 @@
 """An HTTP server as its settings have it."""
 
 import ipaddress
+from typing import TYPE_CHECKING
 
+from hyperinfer.errors import ConfigError
 from hyperinfer.facilities.http import Listen
+from hyperinfer.kernel.config import home
 from hyperinfer.kernel.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from hyperinfer.facilities.http.tls import Certificate
 
 
 def listen_of(http: HttpSettings, *, drain_s: float = 5.0) -> Listen:
-    """Where such a server listens; `drain_s` is how long answers under way may take at its end."""
+    """Where such a server listens; `drain_s` is how long answers under way may take at its end.
+
+    Raises `ConfigError` and `StartError` for a certificate that cannot be used.
+    """
     return Listen(
         host=http.host,
         port=http.port,
@@ -15,6 +24,7 @@ def listen_of(http: HttpSettings, *, drain_s: float = 5.0) -> Listen:
         max_connections=http.max_connections,
         drain_s=drain_s,
         web_sockets=True,
+        certificate=_certificate(http),
     )
 
 
@@ -24,3 +34,14 @@ def is_local(http: HttpSettings) -> bool:
         return ipaddress.ip_address(http.host.strip("[]")).is_loopback
     except ValueError:
         return http.host == "localhost"
+
+
+def _certificate(http: HttpSettings) -> "Certificate | None":
+    if not http.tls_certificate and not http.tls_key:
+        return None
+    for name in ("tls_certificate", "tls_key"):
+        if not getattr(http, name):
+            raise ConfigError(f"http.{name}: HTTPS needs a certificate and its key.", path=f"http.{name}")
+    from hyperinfer.facilities.http.tls import Certificate
+
+    return Certificate(home() / http.tls_certificate, home() / http.tls_key)

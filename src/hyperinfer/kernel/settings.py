@@ -41,11 +41,14 @@ class ObserveSettings(Settings, frozen=True):
 
 
 class HttpSettings(Settings, frozen=True):
-    """An HTTP server. `hosts` are further names that a `Host` header may have, `origins` further pages that may call.
+    """An HTTP server. `hosts` are further names that a `Host` header may have; loopback names, the bound address and the
+    certificate's names are always accepted. A `port` that is set must be free; left out, the first free one from
+    `first_port` on is taken, and said.
 
-    Loopback names and the bound address are always accepted. A `port` that is set must be free; left out, the first
-    free one from `first_port` on is taken, and said. `secure_cookies` keeps session cookies to HTTPS, for a server
-    behind a proxy that ends TLS.
+    `origins` are pages of other sites that may call with a key in a header, such as `https://app.example`; `*` is any page.
+    `tls_certificate` and `tls_key` are PEM files, relative to the working directory; with them it is HTTPS. Of the proxies
+    at the addresses or in the networks of `trusted_proxies`, `X-Forwarded-For` and `-Proto` are believed.
+    `secure_cookies` keeps session cookies to HTTPS, for a server behind a proxy that ends TLS and does not say so.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +56,9 @@ class HttpSettings(Settings, frozen=True):
     first_port: int = 3002
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
     max_body_bytes: int = 8 * 1024 * 1024
     max_connections: int = 2000
     secure_cookies: bool = False

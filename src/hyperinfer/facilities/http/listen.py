@@ -4,8 +4,12 @@ import asyncio
 import errno
 import socket
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hyperinfer.errors import StartError
+
+if TYPE_CHECKING:
+    from hyperinfer.facilities.http.tls import Certificate
 
 PORTS_TRIED = 100
 BACKLOG = 1024
@@ -31,6 +35,7 @@ class Listen:
     max_connections: int = 2000
     drain_s: float = 5.0
     web_sockets: bool = False
+    certificate: "Certificate | None" = None
 
 
 async def bind(listen: Listen) -> socket.socket:
@@ -49,12 +54,16 @@ async def bind(listen: Listen) -> socket.socket:
     )
 
 
-def url_of(sock: socket.socket) -> str:
-    """The URL at which this machine reaches a listening socket."""
+def url_of(sock: socket.socket, certificate: "Certificate | None" = None) -> str:
+    """The URL at which this machine reaches a listening socket: under the address if the certificate has it, else under the
+    first name that it has."""
     host, port = sock.getsockname()[:2]
     if host in WILDCARDS:
         host = "127.0.0.1" if sock.family == socket.AF_INET else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if certificate is not None and certificate.names and host not in certificate.names:
+        host = certificate.names[0]
+    scheme = "http" if certificate is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 async def _open(listen: Listen, port: int) -> socket.socket:

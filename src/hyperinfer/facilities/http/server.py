@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import structlog
 import uvicorn
@@ -22,16 +23,23 @@ POLL_S = 0.01
 """How often a stopping server looks whether it is idle."""
 CUT_S = 1.0
 """How long what has been cancelled may take to end."""
+HANDSHAKE_S = 10.0
+"""How long a client may take to agree on encryption."""
+FAREWELL_S = 1.0
+"""How long a client may take to say that it has seen the end of an encrypted connection."""
+NAMES = "hyperinfer.names"
+"""Where the `state` of an app's scope has the names of our certificate."""
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server with a start and an end that can be waited for; signals are left to the process."""
 
-    def __init__(self, config: uvicorn.Config, *, drain_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, listen: Listen) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._drain_s = drain_s
+        self._drain_s = listen.drain_s
+        self._certificate = listen.certificate
 
     def stop(self) -> None:
         """Begin the end."""
@@ -44,7 +52,20 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""
-        await super().startup(sockets)
+        certificate = self._certificate
+        state = {NAMES: frozenset(certificate.names) if certificate else frozenset()}
+        tls: dict[str, Any] = {}
+        if certificate:
+            tls = {"ssl": certificate.context, "ssl_handshake_timeout": HANDSHAKE_S, "ssl_shutdown_timeout": FAREWELL_S}
+
+        def connection() -> BoundedProtocol:
+            return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=state)
+
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(connection, sock=sock, backlog=BACKLOG, **tls) for sock in sockets or ()
+        ]
+        self.started = True
         self.listening.set()
 
     async def main_loop(self) -> None:
@@ -88,10 +109,10 @@ async def serving(app: ASGIApp, listen: Listen) -> AsyncIterator[str]:
     Raises `StartError` if the port cannot be had.
     """
     sock = await bind(listen)
-    url = url_of(sock)
+    url = url_of(sock, listen.certificate)
     if listen.port is None and sock.getsockname()[1] != listen.first_port:
         log.warning("port_taken", wanted=listen.first_port, url=url, setting=listen.setting)
-    server = _Server(_config(app, listen), drain_s=listen.drain_s)
+    server = _Server(_config(app, listen), listen)
     with unwrapped():
         async with asyncio.TaskGroup() as group:
             running = group.create_task(server.serve([sock]), name=f"http {url}")
