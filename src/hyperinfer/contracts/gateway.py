@@ -8,7 +8,16 @@ reply with `success: false` (or `allowed: false`), a status and a message. The o
 import msgspec
 
 from hyperinfer.contracts.auth import Jwks
-from hyperinfer.contracts.inference import BackendStatus, Cache, Kind, ModelStatus, Processed, Usage
+from hyperinfer.contracts.inference import (
+    BackendStatus,
+    Cache,
+    Effort,
+    Kind,
+    ModelStatus,
+    Processed,
+    PromptCount,
+    Usage,
+)
 from hyperinfer.contracts.method import ADMIN, PUBLIC, USER, Method, Nothing, Wire
 from hyperinfer.contracts.people import Account, NewApiKey
 
@@ -127,11 +136,21 @@ class Infer(Wire, frozen=True):
     """An OpenAI request, raw. The gateway decodes what it needs (model, limits) and passes the bytes on.
 
     `cache` says whether the answer may come from, and go to, a response cache; left out, the workers' settings decide.
+    `prefill` is how the answer to a chat begins: it is gone on with, and only what comes after it is sent; models that
+    cannot do that refuse it. `effort` is for models that can be told how much to think; others answer without.
     """
 
     body: msgspec.Raw
     kind: Kind = "chat"
     cache: bool | None = None
+    prefill: str = ""
+    effort: Effort = ""
+
+
+class CountTokens(Wire, frozen=True):
+    """A chat whose prompt is to be counted, as an OpenAI request."""
+
+    body: msgspec.Raw
 
 
 class Head(Wire, frozen=True, omit_defaults=False):
@@ -239,6 +258,8 @@ VERIFY_SESSION = Method("verifySession", Nothing, VerifySessionReply, PUBLIC)
 WHO_AM_I = Method("whoAmI", Nothing, WhoAmI, USER)
 """For whoever is about to ask models: fails as their requests would."""
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
+COUNT_TOKENS = Method("countTokens", CountTokens, PromptCount, USER)
+"""Asks no model, so that no usage comes of it."""
 LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
 GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC)
 LOAD_MODEL = Method("loadModel", PlaceModel, Placings, ADMIN)
@@ -252,6 +273,7 @@ METHODS = (
     VERIFY_SESSION,
     WHO_AM_I,
     LIST_MODELS,
+    COUNT_TOKENS,
     LIST_WORKERS,
     GET_JWKS,
     LOAD_MODEL,

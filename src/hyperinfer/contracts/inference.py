@@ -9,6 +9,8 @@ from hyperinfer.contracts.method import ANY_MEMBER, Method, Nothing, Wire, membe
 GATEWAYS = members("gateway")
 
 Kind = Literal["chat", "completion", "embedding"]
+Effort = Literal["", "low", "medium", "high"]
+"""How much a model may think first; nothing leaves it to the model."""
 Priority = Literal["interactive", "batch"]
 Cache = Literal["", "hit", "miss"]
 """What the response cache had to do with an answer; nothing, where it was not asked."""
@@ -41,7 +43,8 @@ class ProcessRequest(Wire, frozen=True):
     own name of the model; `fair_key` is an opaque name of the user, the same at every gateway of the swarm, for fair
     queueing and for keeping users' cached answers apart. `cache` says whether the answer may come from, and go to, the
     response cache; left out, the worker's settings decide. `continues` asks for the rest of an answer: only chunks that
-    come after it are sent, and the usage is that of the whole.
+    come after it are sent, and the usage is that of the whole. `effort` is for models that can be told how much to think;
+    others answer without.
 
     With a streamed call the first chunk is a `Began`, and every other one a raw OpenAI chunk object; otherwise the reply's
     `completion` is the whole OpenAI object. A plain peer may send `prompt` alone; the default model then answers it as
@@ -58,6 +61,7 @@ class ProcessRequest(Wire, frozen=True):
     priority: Priority = "interactive"
     cache: bool | None = None
     continues: Continued | None = None
+    effort: Effort = ""
     prompt: str | None = None
 
 
@@ -134,12 +138,29 @@ class OfModel(Wire, frozen=True):
     model: str
 
 
+class CountPrompt(Wire, frozen=True):
+    """A chat whose prompt is to be counted: `body` is the OpenAI request, `model` the worker's own name of the model."""
+
+    body: msgspec.Raw
+    model: str = ""
+
+
+class PromptCount(Wire, frozen=True, omit_defaults=False):
+    """How many tokens a chat's prompt has for a model: `exact` by the model's own tokenizer, else about so many."""
+
+    prompt_tokens: int
+    model: str
+    exact: bool
+
+
 PROCESS_REQUEST = Method(
     "processRequest", ProcessRequest, Processed, GATEWAYS, aliases=("processPrompt",), streams=True
 )
 EMBED = Method("embed", ProcessRequest, Processed, GATEWAYS)
 """`processRequest` for a request of the kind `embedding`, whatever `kind` says."""
 LIST_MODELS = Method("listAvailableModels", Nothing, WorkerStatus, ANY_MEMBER)
+COUNT_TOKENS = Method("countTokens", CountPrompt, PromptCount, GATEWAYS)
+"""Takes no slot, and counts as no request of the model's."""
 MODEL_STATUS = Method("getModelStatus", OfModel, ModelStatus, ANY_MEMBER)
 LOAD_MODEL = Method("loadModel", OfModel, ModelStatus, GATEWAYS)
 """Answers once the model is ready."""
@@ -148,4 +169,4 @@ UNLOAD_MODEL = Method("unloadModel", OfModel, ModelStatus, GATEWAYS)
 WATCH_STATUS = Method("watchStatus", Nothing, Nothing, GATEWAYS, streams=True)
 """Chunks are `WorkerStatus`: one at once, one on every change, and at least one a second, until cancelled."""
 
-METHODS = (PROCESS_REQUEST, EMBED, LIST_MODELS, MODEL_STATUS, LOAD_MODEL, UNLOAD_MODEL, WATCH_STATUS)
+METHODS = (PROCESS_REQUEST, EMBED, LIST_MODELS, COUNT_TOKENS, MODEL_STATUS, LOAD_MODEL, UNLOAD_MODEL, WATCH_STATUS)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from hyperinfer.contracts.gateway import Inferred, RateLimitInfo
-from hyperinfer.contracts.inference import Processed, ProcessRequest
+from hyperinfer.contracts.inference import Continued, Processed, ProcessRequest
 from hyperinfer.errors import (
     BackendFailed,
     DeadlineExceeded,
@@ -64,11 +64,12 @@ class Forwarder:
         Raises what the last worker answered, `ModelNotFound`, `Unavailable`.
         """
         self._budget.earn(self._clock.monotonic())
-        line = Line(self._balance, wanted, needs_of(request.kind, asked), Affinity(call.principal.user_id, asked))
+        line = Line(self._balance, wanted, needs_of(request, asked), Affinity(call.principal.user_id, asked))
         offer = await line.first()
         relay = Relay(call, progress, limits, resumable=asked.is_resumable)
         failed: list[Offer] = []
         resumed = 0
+        prefill = "" if request.continues is None else request.continues.text
         while True:
             name = offer.status.name
             request = replace(request, model=name, public_model=name)
@@ -86,7 +87,7 @@ class Forwarder:
                     return relay.inferred(offer, Processed(usage=progress.usage, finish_reason="", model=name))
                 else:
                     resumed += 1
-                    request = self._rest(request, relay, error, resumed)
+                    request = replace(request, continues=self._rest(prefill, relay, error, resumed))
                     offer = await self._resumer(wanted.only(name), failed, error)
             else:
                 line.answered(offer)
@@ -121,14 +122,14 @@ class Forwarder:
             raise error
         self._meters.retries.labels(error.code).inc()
 
-    def _rest(self, request: ProcessRequest, relay: Relay, error: HyperinferError, resumed: int) -> ProcessRequest:
-        """What asks for the rest of an answer that was cut. Raises the error again if it cannot be gone on with."""
+    def _rest(self, prefill: str, relay: Relay, error: HyperinferError, resumed: int) -> Continued:
+        """What the rest of an answer that was cut comes after. Raises the error again if it cannot be gone on with."""
         continued = relay.said.continued if relay.said is not None else None
         may = isinstance(error, CUT) and resumed <= self._resumes
         if continued is None or not may or not self._budget.spend(self._clock.monotonic()):
             raise error
         self._meters.resumes.labels(error.code).inc()
-        return replace(request, continues=continued)
+        return replace(continued, text=prefill + continued.text)
 
     async def _resumer(self, model: Wanted, failed: Sequence[Offer], error: HyperinferError) -> Offer:
         """An offer that can go on with an answer. Raises the error that cut it if there is none."""

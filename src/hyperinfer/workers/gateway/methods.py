@@ -12,6 +12,7 @@ from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.errors import HyperinferError, RateLimited
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.gateway.accounts import Accounts
+from hyperinfer.workers.gateway.counting import Counting
 from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
 
@@ -22,12 +23,13 @@ PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, 
 
 
 class GatewayMethods:
-    """Thin handlers over the service, the accounts and the placing of models."""
+    """Thin handlers over the service, the accounts, the placing of models and the counting of prompts."""
 
-    def __init__(self, service: GatewayService, accounts: Accounts, placing: Placing) -> None:
+    def __init__(self, service: GatewayService, accounts: Accounts, placing: Placing, counting: Counting) -> None:
         self._service = service
         self._accounts = accounts
         self._placing = placing
+        self._counting = counting
 
     def routes(self) -> Sequence[Route]:
         """Every method with its handler."""
@@ -39,6 +41,7 @@ class GatewayMethods:
             route(contract.VERIFY_SESSION, self.verify_session),
             route(contract.WHO_AM_I, self.who_am_i),
             route(contract.LIST_MODELS, self.list_models),
+            route(contract.COUNT_TOKENS, self._counting.count),
             route(contract.LIST_WORKERS, self.list_workers),
             route(contract.LOAD_MODEL, self._placing.load),
             route(contract.UNLOAD_MODEL, self._placing.unload),

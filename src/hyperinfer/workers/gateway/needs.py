@@ -3,7 +3,7 @@
 It is for choosing among workers that differ. What none of them can do is refused by the worker, which names it.
 """
 
-from hyperinfer.contracts.inference import Kind
+from hyperinfer.contracts.inference import ProcessRequest
 from hyperinfer.workers.gateway.asked import NOTHING, Asked
 
 NO_NEEDS: frozenset[str] = frozenset()
@@ -13,11 +13,12 @@ KINDS = {kind: frozenset({kind}) for kind in ("chat", "completion", "embedding")
 IMAGE = b'"image_url"'
 
 
-def needs_of(kind: Kind, asked: Asked) -> frozenset[str]:
+def needs_of(request: ProcessRequest, asked: Asked) -> frozenset[str]:
     """Capabilities by their names in `ModelStatus`."""
+    kind = request.kind
     if kind != "chat":
         return KINDS[kind]
-    further = []
+    further = [] if request.continues is None else [*CONTINUES]
     if bytes(asked.tools) not in NOTHING:
         further.append("tools")
     if asked.response_format is not None and asked.response_format.type != "text":

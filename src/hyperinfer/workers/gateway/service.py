@@ -18,7 +18,7 @@ from hyperinfer.contracts.gateway import (
     SwarmWorker,
     SwarmWorkers,
 )
-from hyperinfer.contracts.inference import ProcessRequest
+from hyperinfer.contracts.inference import Continued, ProcessRequest
 from hyperinfer.contracts.usage import Quota
 from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
 from hyperinfer.facilities.clock import Clock
@@ -185,6 +185,8 @@ class GatewayService:
             fair_key=fair.hexdigest(),
             priority="batch" if asked.service_tier == "flex" else "interactive",
             cache=infer.cache,
+            effort=infer.effort,
+            continues=Continued(text=infer.prefill, tokens=0) if infer.prefill else None,
         )
 
     @contextmanager

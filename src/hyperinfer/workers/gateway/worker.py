@@ -15,6 +15,7 @@ from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.balance import Balance
 from hyperinfer.workers.gateway.catalogue import Catalogue
 from hyperinfer.workers.gateway.config import GatewaySettings
+from hyperinfer.workers.gateway.counting import Counting
 from hyperinfer.workers.gateway.credentials import Credentials
 from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, following
 from hyperinfer.workers.gateway.fleet import Fleet
@@ -96,7 +97,9 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
         async with serving(app, listen_of(settings.http)) as url:
             yield Service(
-                routes=GatewayMethods(service, accounts, Placing(fleet, catalogue, clock)).routes(),
+                routes=GatewayMethods(
+                    service, accounts, Placing(fleet, catalogue, clock), Counting(balance, catalogue, clock)
+                ).routes(),
                 announces=("gateway",),
                 open_to_all=True,
                 authenticate=service.authenticate,

@@ -59,7 +59,9 @@ class Generation:
             job = job.limited(limit - continued.tokens)
         end = await self._one(0, job, _nowhere if full else self._emit)
         known = end.continued_tokens
-        prompt_tokens = end.usage.prompt_tokens - (continued.tokens if known is None else known)
+        # What its asker wants it to begin with is none of the answer's tokens, but of the prompt's.
+        before = continued.tokens if known is None or not continued.tokens else known
+        prompt_tokens = end.usage.prompt_tokens - before
         said = continued.tokens + (0 if full else end.usage.completion_tokens)
         return End(
             finish_reasons=("length",) if full else end.finish_reasons,

@@ -20,6 +20,7 @@ class InferenceMethods:
             route(contract.PROCESS_REQUEST, self._service.process),
             route(contract.EMBED, self._service.embed),
             route(contract.LIST_MODELS, self.list_models),
+            route(contract.COUNT_TOKENS, self._service.count),
             route(contract.MODEL_STATUS, self.model_status),
             route(contract.LOAD_MODEL, self.load_model),
             route(contract.UNLOAD_MODEL, self.unload_model),

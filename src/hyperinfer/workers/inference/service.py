@@ -4,26 +4,30 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import cast
 
 import msgspec
 
 from hyperinfer import __version__
 from hyperinfer.contracts.inference import (
     BackendStatus,
+    CountPrompt,
     Kind,
     ModelStatus,
     Processed,
     ProcessRequest,
+    PromptCount,
     WorkerStatus,
 )
-from hyperinfer.errors import HyperinferError
+from hyperinfer.contracts.openai import ChatRequest
+from hyperinfer.errors import HyperinferError, Overloaded
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference import requests
 from hyperinfer.workers.inference.answering import Answering
 from hyperinfer.workers.inference.answers import Stamp
 from hyperinfer.workers.inference.answers.stamp import PREFIXES
-from hyperinfer.workers.inference.backends import Backend
+from hyperinfer.workers.inference.backends import Backend, Job
 from hyperinfer.workers.inference.bell import Bell
 from hyperinfer.workers.inference.cache import ResponseCache
 from hyperinfer.workers.inference.config import InferenceSettings
@@ -34,6 +38,8 @@ from hyperinfer.workers.inference.slots import Slots
 from hyperinfer.workers.inference.times import Times
 
 REPORT_EVERY_S = 1.0
+MAX_COUNTING = 8
+"""Prompts that are counted at the same time: it takes no slot, but work all the same."""
 COALESCE_S = 0.05
 """Changes closer together than this are reported as one."""
 
@@ -53,6 +59,7 @@ class InferenceService:
         self._models = Models(default=settings.default_model, new_slots=self._new_slots, clock=clock)
         self._patience = Patience(settings.first_token_timeout_s, settings.stall_timeout_s)
         self._running = 0
+        self._counting = 0
         self._draining = False
         meters.show_load(lambda: self.status().models)
 
@@ -81,7 +88,7 @@ class InferenceService:
         times = Times(self._clock, self._clock.monotonic())
         with self._counted():
             model = self._models.find(request.model)
-            read = requests.read(request, kind)
+            read = requests.read(request, kind).told(request.effort, model.offered.capabilities)
             read.check(model.offered.capabilities, continues=request.continues is not None)
             answering = Answering(
                 model,
@@ -98,6 +105,25 @@ class InferenceService:
         if processed.cache != "hit":
             self._measure(model, processed, times)
         return processed
+
+    async def count(self, request: CountPrompt, call: Call) -> PromptCount:
+        """How many tokens a chat's prompt has. Takes no slot. Raises as `process`, `Overloaded` if too many are counted."""
+        model = self._models.find(request.model)
+        read = requests.read(ProcessRequest(body=request.body), "chat")
+        read.check(model.offered.capabilities, continues=False)
+        if self._counting >= MAX_COUNTING:
+            raise Overloaded("Too many prompts are being counted.", model=model.name, retry_after_s=REPORT_EVERY_S)
+        asked = cast(ChatRequest, read.asked)
+        self._counting += 1
+        try:
+            tokens = await model.backend.count(Job(model.name, asked, read.body))
+        finally:
+            self._counting -= 1
+        return PromptCount(
+            prompt_tokens=requests.estimate(asked) if tokens is None else tokens,
+            model=model.name,
+            exact=tokens is not None,
+        )
 
     async def load(self, name: str) -> ModelStatus:
         """Make a model ready. Raises `ModelNotFound`, `Unsupported`, `Unavailable`, `BackendFailed`."""

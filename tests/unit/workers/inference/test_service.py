@@ -10,10 +10,17 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from hyperinfer.contracts.inference import Continued, ProcessRequest, Usage, WorkerStatus
+from hyperinfer.contracts.inference import (
+    Continued,
+    CountPrompt,
+    ProcessRequest,
+    PromptCount,
+    Usage,
+    WorkerStatus,
+)
 from hyperinfer.contracts.method import NO_META
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, Delta, EmbeddingRequest
-from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, ModelNotFound, Unavailable
+from hyperinfer.errors import BackendFailed, BadRequest, HyperinferError, ModelNotFound, Overloaded, Unavailable
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Call, Send
@@ -22,6 +29,7 @@ from hyperinfer.workers.inference.backends import (
     COMPLETION,
     CONTINUES,
     EMBEDDING,
+    REASONING,
     BackendModel,
     Embedded,
     Emit,
@@ -31,7 +39,7 @@ from hyperinfer.workers.inference.backends import (
 from hyperinfer.workers.inference.cache import in_memory
 from hyperinfer.workers.inference.config import InferenceSettings
 from hyperinfer.workers.inference.meters import Meters
-from hyperinfer.workers.inference.service import InferenceService
+from hyperinfer.workers.inference.service import MAX_COUNTING, InferenceService
 
 
 class Scripted:
@@ -47,6 +55,8 @@ class Scripted:
         self.go_on = asyncio.Event()
         self.go_on.set()
         self.fault: HyperinferError | None = None
+        self.prompt_tokens: int | None = None
+        self.continued_tokens: int | None = None
 
     def models(self) -> Sequence[BackendModel]:
         return self.catalogue
@@ -62,6 +72,10 @@ class Scripted:
         await self.go_on.wait()
         return Embedded((b"\0\0\0\0",), 4)
 
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        await self.go_on.wait()
+        return self.prompt_tokens
+
     async def load(self, model: str) -> None:
         self.catalogue = tuple(replace(one, state="ready") for one in self.catalogue)
 
@@ -74,7 +88,8 @@ class Scripted:
         await self.go_on.wait()
         if self.fault:
             raise self.fault
-        return End.of("stop", 3, 2)
+        ended = End.of("stop", 3, 2)
+        return replace(ended, continued_tokens=self.continued_tokens) if job.so_far else ended
 
 
 def offered(name: str, state: Any = "ready", slots: int = 1, reason: str = "", **more: Any) -> BackendModel:
@@ -320,6 +335,71 @@ async def test_a_cut_answer_is_gone_on_with_and_counted_whole() -> None:
     assert b'"role"' not in b"".join(chunks)
     processed = await house.ask(send, body=body, continues=Continued("so far", 9))
     assert (processed.finish_reason, processed.usage.completion_tokens) == ("length", 9)
+
+
+async def test_how_an_answer_has_to_begin_is_of_its_prompt() -> None:
+    backend = Scripted(offered("a", capabilities=(CHAT, CONTINUES)))
+    backend.continued_tokens = 2
+    body = msgspec.Raw(b'{"messages":[{"role":"user","content":"Hi."}],"max_tokens":9}')
+    house = House(backend)
+    asked = await house.ask(body=body, continues=Continued("It begins", 0))
+    [job] = backend.jobs
+    assert (job.so_far, job.request.max_tokens) == ("It begins", 9)
+    assert asked.usage == Usage(prompt_tokens=3, completion_tokens=2)
+    gone_on = await house.ask(body=body, continues=Continued("It begins so", 1))
+    assert gone_on.usage == Usage(prompt_tokens=1, completion_tokens=3), (
+        "what was said by another worker is the answer's"
+    )
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "said", "told"),
+    [
+        ((CHAT, REASONING), b"", "high"),
+        ((CHAT, REASONING), b',"reasoning_effort":"none"', "none"),
+        ((CHAT,), b"", None),
+    ],
+)
+async def test_how_much_to_think_is_told_to_models_that_can_be_told(
+    capabilities: tuple[str, ...], said: bytes, told: str | None
+) -> None:
+    backend = Scripted(offered("a", capabilities=capabilities))
+    body = msgspec.Raw(b'{"messages":[{"role":"user","content":"Hi."}],"x":1%b}' % said)
+    await House(backend).ask(body=body, effort="high")
+    [job] = backend.jobs
+    assert job.request.reasoning_effort == told
+    assert msgspec.json.decode(job.body).get("reasoning_effort") == told
+    assert msgspec.json.decode(job.body)["x"] == 1
+
+
+async def test_prompts_are_counted_by_the_model_or_about() -> None:
+    backend = Scripted(offered("a"), offered("e", capabilities=(EMBEDDING,)))
+    house = House(backend)
+    asked = CountPrompt(body=msgspec.Raw(b'{"messages":[{"role":"user","content":"%b"}]}' % (b"1234" * 50)))
+    about = await house.service.count(asked, call())
+    assert (about.model, about.exact) == ("a", False)
+    assert 50 < about.prompt_tokens < 60
+    backend.prompt_tokens = 7
+    assert await house.service.count(asked, call()) == PromptCount(prompt_tokens=7, model="a", exact=True)
+    assert (house.service.model_status("a").served, house.count("requests_total", outcome="ok")) == (0, 0)
+    for wrong in (CountPrompt(body=asked.body, model="e"), CountPrompt(body=msgspec.Raw(b"{}"))):
+        with pytest.raises(BadRequest):
+            await house.service.count(wrong, call())
+
+
+async def test_only_so_many_prompts_are_counted_at_once() -> None:
+    backend = Scripted(offered("a"))
+    backend.go_on.clear()
+    service = House(backend).service
+    asked = CountPrompt(body=msgspec.Raw(b'{"messages":[{"role":"user","content":"x"}]}'))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        counting = [group.create_task(service.count(asked, call())) for _ in range(MAX_COUNTING)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await service.count(asked, call())
+        backend.go_on.set()
+    assert all(task.result().prompt_tokens for task in counting)
+    assert (await service.count(asked, call())).prompt_tokens
 
 
 async def test_a_backend_that_falls_silent_has_failed() -> None:

@@ -147,6 +147,9 @@ class Backend(Protocol):
     async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
         """Embed texts."""
 
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        """Tokens of a chat's prompt as the model's own tokenizer counts them, `None` where it cannot tell. Takes no slot."""
+
     async def load(self, model: str) -> None:
         """Make a model ready, if that is in its power. Raises `Unsupported` if not."""
 

@@ -9,7 +9,7 @@ from hyperinfer.contracts.inference import Kind, ProcessRequest
 from hyperinfer.contracts.openai import ChatRequest, CompletionRequest, EmbeddingRequest, Message
 from hyperinfer.errors import BadRequest
 from hyperinfer.protocol.typed_json import decode
-from hyperinfer.workers.inference.backends import CHAT, COMPLETION, CONTINUES, EMBEDDING
+from hyperinfer.workers.inference.backends import CHAT, COMPLETION, CONTINUES, EMBEDDING, REASONING
 from hyperinfer.workers.inference.requests import chat, texts
 from hyperinfer.workers.inference.requests.refusals import need, unsupported
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 _chat = msgspec.json.Decoder(ChatRequest)
 _completion = msgspec.json.Decoder(CompletionRequest)
 _embedding = msgspec.json.Decoder(EmbeddingRequest)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encoder = msgspec.json.Encoder()
 
 WRONG_KIND = {
@@ -35,6 +36,14 @@ class Request:
     kind: Kind
     asked: Body
     body: bytes
+
+    def told(self, effort: str, capabilities: tuple[str, ...]) -> "Request":
+        """The same saying how much to think, to a model that can be told and is told nothing else."""
+        asked = self.asked
+        if not effort or REASONING not in capabilities or not isinstance(asked, ChatRequest) or asked.reasoning_effort:
+            return self
+        fields = {**_fields.decode(self.body), "reasoning_effort": effort}
+        return Request(self.kind, msgspec.structs.replace(asked, reasoning_effort=effort), _encoder.encode(fields))
 
     def check(self, capabilities: tuple[str, ...], *, continues: bool) -> None:
         """Raise `Unsupported` or `BadRequest` for the first thing that a model with these capabilities cannot do."""

@@ -51,13 +51,18 @@ class Echo:
 
     async def chat(self, job: Job[ChatRequest], emit: Emit) -> End:
         """Answer. Raises `ContextExceeded`, and `BackendFailed` where a fault is set."""
-        tokens = sum(len(text_of(message).split()) for message in job.request.messages)
-        return await self._say(tokens, job, lambda: plan.of_chat(job.request, self._settings, job.so_far), emit)
+        return await self._say(
+            _words(job.request), job, lambda: plan.of_chat(job.request, self._settings, job.so_far), emit
+        )
 
     async def complete(self, job: Job[CompletionRequest], emit: Emit) -> End:
         """Go on with a text. Raises as `chat` does."""
         tokens = len(str(job.request.prompt).split())
         return await self._say(tokens, job, lambda: plan.of_text(job.request, self._settings, job.so_far), emit)
+
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        """Words, which are its tokens."""
+        return _words(job.request)
 
     async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
         """Vectors of length 1, made of the texts' hashes. Raises as `chat` does."""
@@ -144,6 +149,10 @@ class Echo:
     def _set(self, state: State) -> None:
         self._model = replace(self._model, state=state)
         self._changed()
+
+
+def _words(asked: ChatRequest) -> int:
+    return sum(len(text_of(message).split()) for message in asked.messages)
 
 
 def _vector(text: str, size: int) -> bytes:

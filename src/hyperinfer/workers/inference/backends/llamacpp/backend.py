@@ -94,6 +94,12 @@ class LlamaCpp:
         bare = await self._ask(job.model, lambda client: client.count(str(request.prompt)))
         return replace(end, continued_tokens=max(0, end.usage.prompt_tokens - bare))
 
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        """Tokens of a chat as the model's template writes it; not of images, which only reading them would tell."""
+        if any(isinstance(part, ImagePart) for message in job.request.messages for part in message.content or ()):
+            return None
+        return await self._ask(job.model, lambda client: _count(client, job.request))
+
     async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
         """Embed texts, some at a time. Raises `ContextExceeded` for one that is too long, before any is embedded."""
         inputs = texts_of(job.request.input, "input")

@@ -103,6 +103,10 @@ class Ollama:
             emit = self._telling(job.model, emit)
             return await self._client.stream("/api/generate", body, reader, emit, model=job.model, param="prompt")
 
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        """Ollama has no way to ask."""
+        return None
+
     async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
         """Embed texts, some at a time."""
         texts = [str(text) for text in texts_of(job.request.input, "input")]

@@ -83,6 +83,10 @@ class OpenAIServer:
             "/completions", body, job.request.n or 1, emit, Asked(job.model, "prompt"), prompt_chars
         )
 
+    async def count(self, job: Job[ChatRequest]) -> int | None:
+        """OpenAI's API has no way to ask."""
+        return None
+
     async def embed(self, job: Job[EmbeddingRequest]) -> Embedded:
         """Embed texts."""
         body = self._bodies.vectors(job, self._own(job.model), self._known.flavor)
