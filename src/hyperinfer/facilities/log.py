@@ -41,6 +41,8 @@ SECRET_NAMES = frozenset(
 SECRET_SHAPES = re.compile(r"hi_[0-9A-Za-z]{8}_[0-9A-Za-z]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 """API keys, session tokens and passwords in URLs, wherever in a text they stand."""
 
+_NOWHERE = logging.NullHandler()
+
 LOUD = ("aiohttp", "aiosqlite", "alembic", "asyncio", "sqlalchemy")
 """Libraries that are heard from `warning` on only."""
 
@@ -104,6 +106,20 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def log_as_library() -> None:
+    """Log to the standard library's loggers named `hyperinfer…`, which say nothing unless the application wants to hear it.
+
+    An application that has configured structlog keeps what it configured.
+    """
+    logging.getLogger("hyperinfer").addHandler(_NOWHERE)  # added once, however often
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.stdlib.filter_by_level, *_common(), structlog.stdlib.render_to_log_kwargs],
+            logger_factory=structlog.stdlib.LoggerFactory(),
+            wrapper_class=structlog.stdlib.BoundLogger,
+        )
 
 
 def _files(folder: Path) -> list[logging.Handler]:

@@ -88,6 +88,12 @@ def hub(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | None
     return environ.get("HF_ENDPOINT") or None, environ.get("HF_TOKEN") or None
 
 
+def gateway(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:
+    """The gateway that clients use unless told otherwise, and the credential for it: `HYPERINFER_GATEWAY` and
+    `HYPERINFER_API_KEY`."""
+    return environ.get("HYPERINFER_GATEWAY") or None, environ.get("HYPERINFER_API_KEY") or None
+
+
 def load(
     wtype: str,
     kind: type[S],

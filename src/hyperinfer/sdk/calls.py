@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from hyperinfer.errors import BackendFailed, BadRequest
 from hyperinfer.sdk.reports import Page
-from hyperinfer.sdk.transport import Transport
+from hyperinfer.sdk.retries import Effect
+from hyperinfer.sdk.transport import Request, Transport
 
 T = TypeVar("T")
 
@@ -27,36 +28,33 @@ class Calls:
 
     async def get(self, path: str, kind: type[T], **query: str | int | date | None) -> T:
         """Look something up; what is null is not asked."""
-        return await self._transport.json(
-            "GET", path, kind, credential=self._credential(), query=_texts(query), timeout_s=CALL_TIMEOUT_S
-        )
+        return (await self._transport.json(self._look(path, _texts(query)), kind, timeout_s=CALL_TIMEOUT_S)).content
 
     async def send(self, method: str, path: str, kind: type[T], **body: Any) -> T:
         """Change something; what is null is left out."""
-        return await self._transport.json(
-            method, path, kind, credential=self._credential(), body=_given(body), timeout_s=CALL_TIMEOUT_S
-        )
+        return (await self._transport.json(self._change(method, path, body), kind, timeout_s=CALL_TIMEOUT_S)).content
 
     async def send_long(self, path: str, kind: type[T], *, timeout_s: float, **body: Any) -> T:
         """The same, by POST, of what takes longer."""
-        return await self._transport.json(
-            "POST", path, kind, credential=self._credential(), body=_given(body), timeout_s=timeout_s
-        )
+        return (await self._transport.json(self._change("POST", path, body), kind, timeout_s=timeout_s)).content
 
     async def do(self, method: str, path: str, **body: Any) -> None:
         """Change something of which nothing is answered."""
-        await self._transport.content(
-            method, path, credential=self._credential(), body=_given(body), timeout_s=CALL_TIMEOUT_S
-        )
+        await self._transport.content(self._change(method, path, body), timeout_s=CALL_TIMEOUT_S)
 
     async def content(self, path: str) -> bytes:
         """Look something up, as it is."""
-        return await self._transport.content("GET", path, credential=self._credential(), timeout_s=CALL_TIMEOUT_S)
+        return (await self._transport.content(self._look(path), timeout_s=CALL_TIMEOUT_S)).content
 
     def csv(self, path: str, **query: str | int | date | None) -> AsyncGenerator[str]:
         """A table as CSV, in pieces as it comes."""
-        wanted = {**_texts(query), "format": "csv"}
-        return self._transport.text(path, credential=self._credential(), query=wanted, timeout_s=CALL_TIMEOUT_S)
+        return self._transport.text(self._look(path, {**_texts(query), "format": "csv"}), timeout_s=CALL_TIMEOUT_S)
+
+    def _look(self, path: str, query: Mapping[str, str] | None = None) -> Request:
+        return Request("GET", path, self._credential(), Effect.NONE, query=query)
+
+    def _change(self, method: str, path: str, body: Mapping[str, Any]) -> Request:
+        return Request(method, path, self._credential(), Effect.CHANGE, body=_given(body))
 
 
 async def each(page: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncGenerator[T]:

@@ -11,9 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 from msgspec.structs import replace
-from platformdirs import user_config_path
 
 from hyperinfer.errors import BadRequest, IdentityError, Unauthenticated, Unavailable
 from hyperinfer.kernel import config
@@ -151,6 +149,8 @@ def _identity(account: Account) -> tuple[str, str]:
 
 def path() -> Path:
     """Where the profile is: `hyperinfer/profile.json` in the user's folder for configuration."""
+    from platformdirs import user_config_path
+
     return user_config_path("hyperinfer", appauthor=False) / FILE
 
 
@@ -192,6 +192,8 @@ def keep(before: Account, after: Account, file: Path | None = None) -> None:
 
 
 def _change(change: Callable[[Profile], Profile], file: Path | None) -> None:
+    from filelock import FileLock, Timeout
+
     file = file or path()
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

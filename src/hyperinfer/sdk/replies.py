@@ -1,6 +1,11 @@
 """What models answer with: typed, snake_case as the HTTP API, unknown fields passed over."""
 
+from typing import Any
+
 import msgspec
+
+from hyperinfer.errors import BackendFailed
+from hyperinfer.sdk.messages import CalledFunction, Message, MessageToolCall
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -11,14 +16,71 @@ class Usage(msgspec.Struct, frozen=True):
     total_tokens: int = 0
 
 
+class ToolCall(msgspec.Struct, frozen=True):
+    """A tool that the model calls; `arguments` is JSON as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+    def parsed(self) -> dict[str, Any]:
+        """The arguments. Raises `BackendFailed` where the model wrote no JSON object."""
+        try:
+            return msgspec.json.decode(self.arguments or "{}", type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            raise BackendFailed(f"The model called {self.name} with what is no JSON object.") from error
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """A model's answer. `finish_reason` is `stop`, or `length` where it was cut off; `id` is the completion's."""
+    """A model's answer.
+
+    `finish_reason` is `stop`, `length` where it was cut off, or `tool_calls`; `id` is the completion's. `thinking` is what
+    the model thought aloud, where it does; `refusal` why it would not answer. `worker` is the start of the key of who
+    answered, `request_id` names the request in the operator's log.
+    """
 
     text: str
     model: str
     finish_reason: str = "stop"
     usage: Usage = Usage()
     id: str = ""
+    thinking: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    worker: str = ""
+    request_id: str = ""
+
+    @property
+    def message(self) -> Message:
+        """The answer as a message, to go on with the conversation."""
+        message = Message(role="assistant", content=self.text or None)
+        if self.tool_calls:
+            message["tool_calls"] = [
+                MessageToolCall(
+                    id=call.id, type="function", function=CalledFunction(name=call.name, arguments=call.arguments)
+                )
+                for call in self.tool_calls
+            ]
+        return message
+
+
+class Embeddings(msgspec.Struct, frozen=True):
+    """A vector for each text, in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    model: str
+    usage: Usage = Usage()
+    worker: str = ""
+    request_id: str = ""
+
+
+class Inference(msgspec.Struct, frozen=True):
+    """The answer to a single prompt."""
+
+    response: str
+    model: str
+    usage: Usage | None = None
+    request_id: str = msgspec.field(name="requestId", default="")
 
 
 class Model(msgspec.Struct, frozen=True):

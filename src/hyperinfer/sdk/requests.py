@@ -1,51 +1,89 @@
-"""What the client library sends: a chat request from a prompt or messages, and a base URL from what people type."""
+"""What the client library sends to models, from a prompt or messages; and a gateway's address, from what people type."""
 
-from collections.abc import Sequence
-from typing import Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from hyperinfer.errors import BadRequest
 from hyperinfer.protocol import links
+from hyperinfer.sdk.messages import Message, Tool, is_empty
+
+CACHE = "x-hyperinfer-cache"
 
 
-class Message(TypedDict):
-    """One message of a conversation; `role` is `system`, `user` or `assistant`."""
+class ModelOptions(TypedDict, total=False):
+    """What may be said of any request to a model.
 
-    role: str
-    content: str
-
-
-class ChatOptions(TypedDict, total=False):
-    """Everything that may be said of a request beside the prompt, as OpenAI's API names it.
-
-    `model` left out takes the gateway's default, `system` becomes the first message, `extra` are further fields.
+    `model` left out takes the gateway's default. `cache` says whether the answer may come from, and go to, a response
+    cache; left out, the workers' settings decide. `extra` are further fields, as OpenAI's API names them.
     """
 
     model: str | None
-    system: str | None
+    cache: bool | None
+    extra: Mapping[str, Any]
+
+
+class SampleOptions(ModelOptions, total=False):
+    """Further what may be said of a text to be made; `max_tokens` bounds it, `stop` are texts that end it."""
+
     max_tokens: int | None
     temperature: float | None
+    top_p: float | None
     seed: int | None
-    extra: dict[str, Any]
+    stop: str | Sequence[str] | None
+
+
+class ChatOptions(SampleOptions, total=False):
+    """Further what may be said of a chat.
+
+    `system` becomes the first message; `tools` are what the model may call, and `tool_choice` whether it may, must, or
+    must not; `response_format` asks for JSON, and by which schema; `reasoning_effort` for how much thinking.
+    """
+
+    system: str | None
+    tools: Sequence[Tool] | None
+    tool_choice: Literal["auto", "none", "required"] | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    reasoning_effort: str | None
+
+
+class EmbedOptions(ModelOptions, total=False):
+    """Further what may be said of embeddings: how many `dimensions` they are to have, where a model leaves the choice."""
+
+    dimensions: int | None
 
 
 Prompt = str | Sequence[Message]
+
+OURS = frozenset({"system", "extra", "cache"})
+"""Options that are no fields of OpenAI's."""
 
 
 def chat_body(prompt: Prompt, options: ChatOptions, *, stream: bool) -> dict[str, Any]:
     """The body of a chat completion. Raises `BadRequest` for a prompt without a word."""
     messages = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
-    if not messages or not any(message["content"].strip() for message in messages):
+    if is_empty(messages):
         raise BadRequest("The prompt is empty.", param="messages")
     system = options.get("system")
     if system:
         messages.insert(0, Message(role="system", content=system))
-    body: dict[str, Any] = {"messages": messages, **options.get("extra", {})}
-    given = {name: value for name, value in options.items() if name not in ("system", "extra") and value is not None}
-    body |= given
+    body = {"messages": messages} | fields(options)
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
+
+
+def fields(options: ModelOptions) -> dict[str, Any]:
+    """The fields of a request that options stand for; what is null is left out."""
+    given = {name: value for name, value in options.items() if name not in OURS and value is not None}
+    return {**options.get("extra", {}), **given}
+
+
+def headers(options: ModelOptions) -> dict[str, str]:
+    """The headers that options stand for."""
+    cache = options.get("cache")
+    return {} if cache is None else {CACHE: "on" if cache else "off"}
 
 
 def base_url(text: str) -> str:

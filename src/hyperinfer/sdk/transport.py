@@ -1,148 +1,155 @@
-"""HTTP to one gateway: typed JSON, text and event streams, bounded in size and time, refusals as errors of ours."""
+"""Requests to one gateway, whatever carries them: typed JSON, text and event streams, bounded in size and time, tried again
+where that is safe, refusals as errors of ours."""
 
 import asyncio
 import codecs
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, closing
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
 
-from hyperinfer import __version__
-from hyperinfer.errors import BackendFailed, DeadlineExceeded, HyperinferError, PeerLost, TooLarge, Unavailable
+from hyperinfer.errors import BackendFailed, DeadlineExceeded, HyperinferError, PeerLost, TooLarge
 from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.protocol.sse import EventReader
+from hyperinfer.sdk.carriers import Carrier, Reply
 from hyperinfer.sdk.refusals import from_reply
+from hyperinfer.sdk.retries import Effect, pause_s
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_REFUSAL_BYTES = 1024 * 1024
 END_MARK = b"[DONE]"
-
-PAUSES_S = (0.2, 1.0)
-"""What only looks something up is tried again after these times, where the gateway hung up or something is away."""
-MAX_PAUSE_S = 2.0
-"""A gateway that wants a longer pause is obeyed by giving up."""
+CLOSED = "This client is closed; make another."
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `credential` may be empty; `effect` is what it would do to send it twice."""
+
+    method: str
+    path: str
+    credential: str = field(repr=False)
+    effect: Effect
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    query: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+
+    @property
+    def content(self) -> bytes:
+        """The body as JSON; empty where there is none."""
+        return b"" if self.body is None else msgspec.json.encode(self.body)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Every header that it needs."""
+        headers = dict(self.headers)
+        if self.credential:
+            headers["authorization"] = f"Bearer {self.credential}"
+        if self.body is not None:
+            headers["content-type"] = "application/json"
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Generic[T]):
+    """A whole reply: what it holds, and its headers."""
+
+    content: T
+    headers: Mapping[str, str]
+
+
 class Transport:
-    """An HTTP client of one gateway; an async context manager. Redirects and proxies are never followed.
+    """A client of one gateway. It opens by itself with the first request, and belongs to the event loop of that."""
 
-    A GET that fails for want of the gateway, or of something behind it, is repeated twice; nothing else ever is.
-    """
-
-    def __init__(self, base_url: str, *, connect_timeout_s: float, clock: Clock | None = None) -> None:
-        self.base_url = base_url
+    def __init__(self, carrier: Carrier, address: str, *, max_retries: int, clock: Clock | None = None) -> None:
+        self.address = address
+        self._carrier = carrier
+        self._max_retries = max_retries
         self._clock = clock or SystemClock()
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout_s)
-        self._session: aiohttp.ClientSession | None = None
+        self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
-    async def __aenter__(self) -> Self:
-        headers = {"user-agent": f"hyperinfer/{__version__}"}
-        self._session = aiohttp.ClientSession(headers=headers, timeout=self._timeout)
-        return self
+    async def open(self) -> None:
+        """Be ready, if not yet. Raises `StartError`, and `RuntimeError` once closed or in another event loop."""
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            async with self._opening:
+                if self._loop is None:
+                    await self._carrier.open()
+                    self._loop = loop
+        if self._loop is not loop:
+            raise RuntimeError("This client was opened in another event loop; make one in each.")
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+    async def close(self) -> None:
+        """End everything; nothing is left to do the second time."""
+        opened, self._closed = self._loop is not None and not self._closed, True
+        if opened:
+            await self._carrier.close()
 
-    async def json(
-        self,
-        method: str,
-        path: str,
-        kind: type[T],
-        *,
-        credential: str,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        timeout_s: float,
-    ) -> T:
-        """One request and its typed reply.
+    async def json(self, request: Request, kind: type[T], *, timeout_s: float) -> Whole[T]:
+        """A request and its typed reply.
 
         Raises what the gateway refuses with, `Unavailable` if it cannot be reached, `DeadlineExceeded`, `TooLarge`.
         """
-        content = await self.content(method, path, credential=credential, body=body, query=query, timeout_s=timeout_s)
+        reply = await self.content(request, timeout_s=timeout_s)
         try:
-            return msgspec.json.decode(content, type=kind)
+            return Whole(msgspec.json.decode(reply.content, type=kind), reply.headers)
         except msgspec.DecodeError as error:
-            raise BackendFailed(f"{self.base_url}{path} answered something else than expected: {error}.") from error
+            raise BackendFailed(
+                f"{self.address}{request.path} answered something else than expected: {error}."
+            ) from error
 
-    async def content(
-        self,
-        method: str,
-        path: str,
-        *,
-        credential: str,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-        timeout_s: float,
-    ) -> bytes:
-        """One request and its reply as it is, each try within `timeout_s`. Raises as `json`."""
-        for pause_s in PAUSES_S if method == "GET" else ():
-            try:
-                return await self._content(method, path, credential, body, query, timeout_s)
-            except Unavailable as error:
-                asked_s = error.details.get("retry_after_s", 0)
-                if not _may_pass(error) or asked_s > MAX_PAUSE_S:
-                    raise
-                await self._clock.sleep(max(pause_s, asked_s))
-        return await self._content(method, path, credential, body, query, timeout_s)
+    async def content(self, request: Request, *, timeout_s: float) -> Whole[bytes]:
+        """A request and its reply as it is, every try within `timeout_s` in all. Raises as `json`."""
 
-    async def _content(
-        self,
-        method: str,
-        path: str,
-        credential: str,
-        body: Mapping[str, Any] | None,
-        query: Mapping[str, str] | None,
-        timeout_s: float,
-    ) -> bytes:
-        async with self._within(timeout_s):
-            reply = await self._request(method, path, credential=credential, body=body, query=query)
+        async def once() -> Whole[bytes]:
+            reply = await self._exchange(request)
             with closing(reply):
-                return await _read(reply, MAX_REPLY_BYTES)
+                return Whole(await _read(reply, MAX_REPLY_BYTES), reply.headers)
 
-    async def text(
-        self, path: str, *, credential: str, query: Mapping[str, str], timeout_s: float
-    ) -> AsyncGenerator[str]:
+        return await self._repeated(once, request.effect, timeout_s)
+
+    async def text(self, request: Request, *, timeout_s: float) -> AsyncGenerator[str]:
         """A reply of any length, in pieces as it comes; `timeout_s` bounds the wait for each. Raises as `json`."""
-        async with self._within(timeout_s):
-            reply = await self._request("GET", path, credential=credential, query=query)
+        reply = await self._repeated(lambda: self._exchange(request), request.effect, timeout_s)
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         with closing(reply):
             while True:
                 async with self._within(timeout_s):
-                    piece = await reply.content.readany()
+                    piece = await reply.piece()
                 if not piece:
                     return
                 yield decoder.decode(piece)
 
     @asynccontextmanager
-    async def events(
-        self, path: str, *, credential: str, body: Mapping[str, Any], timeout_s: float
-    ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """One request answered by server-sent events: the data of each, in batches as they arrive.
+    async def events(self, request: Request, *, timeout_s: float) -> AsyncIterator[Whole[AsyncIterator[list[bytes]]]]:
+        """A request answered by server-sent events: the data of each, in batches as they arrive.
 
         `timeout_s` bounds the wait for the first event and for every further one. Leaving early hangs up, which stops
         the work at the other end. Raises as `json` does, and `PeerLost` for a stream that ends without its end mark.
         """
-        async with self._within(timeout_s):
-            reply = await self._request("POST", path, credential=credential, body=body)
-        with closing(reply):  # not released: what is left of a stream is not wanted
+        reply = await self._repeated(lambda: self._exchange(request), request.effect, timeout_s)
+        with closing(reply):
             async with aclosing(self._batches(reply, timeout_s)) as batches:
-                yield batches
+                yield Whole(batches, reply.headers)
 
-    async def _batches(self, reply: aiohttp.ClientResponse, timeout_s: float) -> AsyncGenerator[list[bytes]]:
+    async def _batches(self, reply: Reply, timeout_s: float) -> AsyncGenerator[list[bytes]]:
         reader = EventReader()
         while True:
             async with self._within(timeout_s):
-                piece = await reply.content.readany()
+                piece = await reply.piece()
             if not piece:
                 raise PeerLost("The answer broke off: the connection ended before its end.")
             batch = reader.feed(piece)
@@ -151,28 +158,25 @@ class Transport:
                 return
             yield batch
 
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        credential: str,
-        body: Mapping[str, Any] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("Use the client as a context manager, such as `async with AsyncClient() as client:`.")
-        headers = {"authorization": f"Bearer {credential}"} if credential else {}
-        if body is not None:
-            headers["content-type"] = "application/json"
-        reply = await self._session.request(
-            method,
-            self.base_url + path,
-            params=query,
-            data=None if body is None else msgspec.json.encode(body),
-            headers=headers,
-            allow_redirects=False,
-        )
+    async def _repeated(self, once: Callable[[], Awaitable[T]], effect: Effect, timeout_s: float) -> T:
+        """Try, and try again where that may help; a pause that would outlast the deadline is not made."""
+        await self.open()  # outside the deadline: a driver that is installed first takes its time, and has its own
+        deadline = self._clock.monotonic() + timeout_s
+        tried = 0
+        async with self._within(timeout_s):
+            while True:
+                try:
+                    return await once()
+                except HyperinferError as error:
+                    wait_s = pause_s(error, effect, tried=tried) if tried < self._max_retries else None
+                    if wait_s is None or self._clock.monotonic() + wait_s >= deadline:
+                        raise
+                await self._clock.sleep(wait_s)
+                tried += 1
+
+    async def _exchange(self, request: Request) -> Reply:
+        """Send a request. Raises what it is refused with."""
+        reply = await self._carrier.exchange(request.method, request.target, request.all_headers, request.content)
         if reply.status >= 300:
             with closing(reply):
                 raise from_reply(reply.status, await _read(reply, MAX_REFUSAL_BYTES), reply.headers)
@@ -180,35 +184,17 @@ class Transport:
 
     @asynccontextmanager
     async def _within(self, timeout_s: float) -> AsyncIterator[None]:
-        """A deadline, and the client library's errors as ours."""
+        """A deadline."""
         try:
             async with asyncio.timeout(timeout_s):
                 yield
-        except HyperinferError:
-            raise
-        except aiohttp.ConnectionTimeoutError as error:
-            raise Unavailable(f"No gateway answers at {self.base_url}: no connection in time.") from error
-        except TimeoutError as error:  # aiohttp's own time-outs are of this class too
-            raise DeadlineExceeded(f"{self.base_url} did not answer in time.") from error
-        except aiohttp.ClientConnectorError as error:
-            raise Unavailable(f"No gateway answers at {self.base_url}: {_reason(error)}.") from error
-        except aiohttp.ClientError as error:
-            raise PeerLost(f"The connection to {self.base_url} broke off.") from error
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{self.address} did not answer in time.") from error
 
 
-def _may_pass(error: Unavailable) -> bool:
-    """Whether it may be over in a moment: a gateway that is not there at all is not worth waiting for."""
-    return isinstance(error, PeerLost) or "status" in error.details
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    text = error.os_error.strerror or str(error.os_error)
-    return text[:1].lower() + text[1:]
-
-
-async def _read(reply: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+async def _read(reply: Reply, limit_bytes: int) -> bytes:
     content = bytearray()
-    while piece := await reply.content.readany():
+    while piece := await reply.piece():
         content += piece
         if len(content) > limit_bytes:
             raise TooLarge("The server's answer is too large.", limit_bytes=limit_bytes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hyperinfer.facilities.clock import SystemClock
+from hyperinfer.kernel import config
 from hyperinfer.sdk import profile
 from hyperinfer.sdk.calls import Credential
 from hyperinfer.sdk.profile import Account
@@ -19,7 +20,15 @@ class Way:
 
 
 def way_to(address: str | None, key: str | None) -> Way:
-    """The way that somebody means, who may leave out either or both. Raises `Unauthenticated` if nothing is known."""
+    """The way that somebody means, who may leave out either or both. Raises `Unauthenticated` if nothing is known.
+
+    What the environment says comes before the profile; its key is for its own gateway, if it names one.
+    """
+    named, its_key = config.gateway()
+    if address is None:
+        address = named
+    if key is None and (named is None or address is None or base_url(named) == base_url(address)):
+        key = its_key
     if address is None:
         account = profile.account_for(None)
         return _with(account.gateway, key) if key is not None else _as(account)

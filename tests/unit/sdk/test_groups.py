@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from hyperinfer import AsyncClient, Client
@@ -14,8 +15,8 @@ from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import BackendFailed, BadRequest, Conflict, RateLimited
 from hyperinfer.sdk import Limits, Page
 from hyperinfer.sdk.calls import each
-from hyperinfer.testing.edge import served
 from hyperinfer.testing.gateway import FakeGateway, always
+from hyperinfer.testing.reach import Reach
 
 AT = "2026-01-01T00:00:00Z"
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,7 +156,7 @@ CASES = {
         lambda client: client.account.export(),
         "exportAccount",
         Nothing(),
-        people.Export(document=b'{"account":{}}'),  # type: ignore[arg-type]  # raw JSON
+        people.Export(document=msgspec.Raw(b'{"account":{}}')),
         lambda document: document == b'{"account":{}}',
     ),
     "delete": Case(
@@ -361,10 +362,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_a_method_reaches_its_own_of_the_contract(case: Case) -> None:
+async def test_a_method_reaches_its_own_of_the_contract(reach: Reach, case: Case) -> None:
     fake = FakeGateway(**{case.method: always(case.reply)})
-    with served(fake) as url:
-        async with AsyncClient(url, api_key="jwt.of.session") as client:
+    with reach(fake) as way:
+        async with way.client(api_key="jwt.of.session") as client:
             answered = await case.call(client)
     assert case.becomes(answered), answered
     [(method, request, meta)] = fake.calls
@@ -374,11 +375,11 @@ async def test_a_method_reaches_its_own_of_the_contract(case: Case) -> None:
         assert request == case.request
 
 
-async def test_login_tells_the_gateway_what_asks() -> None:
+async def test_login_tells_the_gateway_what_asks(reach: Reach) -> None:
     case = CASES["login"]
     fake = FakeGateway(login=always(case.reply))
-    with served(fake) as url:
-        async with AsyncClient(url, api_key="") as client:
+    with reach(fake) as way:
+        async with way.client(api_key="") as client:
             await case.call(client)
     [(_, request, meta)] = fake.calls
     assert (request.username, request.password, request.agent) == ("ada", "horse", "hyperinfer/0.1.0")
@@ -393,10 +394,10 @@ def test_every_method_that_people_and_administrators_have_can_be_called() -> Non
 
 
 @pytest.mark.parametrize("id_", ["../../register", "hi_abc_secret", "", "a b", "ä"])
-async def test_what_is_no_id_is_never_put_into_a_url(id_: str) -> None:
+async def test_what_is_no_id_is_never_put_into_a_url(reach: Reach, id_: str) -> None:
     fake = FakeGateway(revokeApiKey=always(KEY))
-    with served(fake) as url:
-        async with AsyncClient(url, api_key="k") as client:
+    with reach(fake) as way:
+        async with way.client() as client:
             with pytest.raises(BadRequest, match="letters, digits"):
                 await client.keys.revoke(id_)
     assert fake.calls == []
@@ -415,9 +416,9 @@ def paged(*pages: usage.Requests) -> Callable[..., Awaitable[usage.Requests]]:
 TWO_PAGES = paged(usage.Requests(requests=(REQUEST, REQUEST), next="1"), usage.Requests(requests=(REQUEST,)))
 
 
-async def test_every_row_is_had_page_by_page() -> None:
-    with served(FakeGateway(listRequests=TWO_PAGES)) as url:
-        async with AsyncClient(url, api_key="k") as client:
+async def test_every_row_is_had_page_by_page(reach: Reach) -> None:
+    with reach(FakeGateway(listRequests=TWO_PAGES)) as way:
+        async with way.client() as client:
             assert [row.id async for row in client.usage.each_request()] == ["r1", "r1", "r1"]
 
 
@@ -431,9 +432,9 @@ async def test_a_list_without_end_is_given_up() -> None:
         await anext(rows)
 
 
-async def test_a_table_comes_as_csv_that_no_spreadsheet_runs() -> None:
-    with served(FakeGateway(getAllUsage=always(REPORT), listRequests=TWO_PAGES)) as url:
-        async with AsyncClient(url, api_key="k") as client:
+async def test_a_table_comes_as_csv_that_no_spreadsheet_runs(reach: Reach) -> None:
+    with reach(FakeGateway(getAllUsage=always(REPORT), listRequests=TWO_PAGES)) as way:
+        async with way.client() as client:
             report = "".join([piece async for piece in client.admin.usage.report_csv("key", user_id=ID)])
             requests = "".join([piece async for piece in client.usage.requests_csv(status="success")])
     assert report.splitlines()[1] == "k,'=ci,3,1,4,5,9,0.5"
@@ -443,7 +444,7 @@ async def test_a_table_comes_as_csv_that_no_spreadsheet_runs() -> None:
 # --- without asyncio -----------------------------------------------------------------------------------------
 
 
-def test_without_asyncio_the_groups_are_the_same() -> None:
+def test_without_asyncio_the_groups_are_the_same(reach: Reach) -> None:
     fake = FakeGateway(
         listRequests=TWO_PAGES,
         generateApiKey=always(NEW_KEY),
@@ -451,7 +452,7 @@ def test_without_asyncio_the_groups_are_the_same() -> None:
         getUserUsage=always(REPORT),
         listTiers=CASES_TIERS,
     )
-    with served(fake) as url, Client(url, api_key="k") as client:
+    with reach(fake) as way, way.blocking() as client:
         assert client.keys.create("ci", limits=LIMITS).key == "hi_abc_secret"
         assert [row.id for row in client.usage.each_request()] == ["r1", "r1", "r1"]
         first = next(iter(client.usage.each_request()))
@@ -487,11 +488,11 @@ def public(group: object) -> dict[str, str | None]:
 # --- refusals ------------------------------------------------------------------------------------------------
 
 
-async def test_a_refusal_says_when_to_come_again() -> None:
+async def test_a_refusal_says_when_to_come_again(reach: Reach) -> None:
     wait = gateway.LoginReply(success=False, status=429, message="Wait.", code="RATE_LIMITED", retry_after=7)
     taken = gateway.RegisterReply(success=False, status=409, message="Taken.", code="CONFLICT")
-    with served(FakeGateway(login=always(wait), register=always(taken))) as url:
-        async with AsyncClient(url, api_key="") as client:
+    with reach(FakeGateway(login=always(wait), register=always(taken))) as way:
+        async with way.client(api_key="") as client:
             with pytest.raises(RateLimited, match="Wait") as caught:
                 await client.sessions.login("ada", "horse")
             assert caught.value.details["retry_after_s"] == 7
