@@ -90,6 +90,7 @@ def _who(operation: Operation) -> str:
     sentence = access_of(operation)
     return {
         "Needs no credential.": "*anybody*",
+        "Needs a credential, of whatever scope.": "*any key*",
         "Needs a session: no API key may do this.": "*session*",
         "For administrators; an API key needs the scope `admin`.": "`admin`",
     }.get(sentence, f"`{operation.access.scope}`")

@@ -79,10 +79,15 @@ def document(groups: Sequence[Group], *, version: str) -> Json:
     """The description of these routes."""
     schemas = _Schemas(groups)
     paths: Json = {}
+    names: set[str] = set()
     for group in groups:
         for operation in group.operations:
             item = paths.setdefault(path_of(operation), {})
-            item[operation.verb.lower()] = _operation(operation, group, schemas)
+            described = _operation(operation, group, schemas)
+            if described["operationId"] in names:  # the same word at another root
+                described["operationId"] += f"_{group.name.split()[0].lower()}"
+            names.add(described["operationId"])
+            item[operation.verb.lower()] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -116,6 +121,8 @@ def access_of(operation: Operation) -> str:
         return "Needs a session: no API key may do this."
     if access.kind == "admin":
         return "For administrators; an API key needs the scope `admin`."
+    if not access.scope:
+        return "Needs a credential, of whatever scope."
     return f"An API key needs the scope `{access.scope}`."
 
 

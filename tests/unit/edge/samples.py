@@ -7,7 +7,7 @@ import msgspec
 
 from hyperinfer.contracts import audit, auth, gateway, people, usage
 from hyperinfer.contracts.common import Health, MetricsText
-from hyperinfer.contracts.inference import ModelStatus
+from hyperinfer.contracts.inference import ModelStatus, PromptCount
 from hyperinfer.contracts.inference import Usage as Tokens
 from hyperinfer.contracts.limits import Limits
 from hyperinfer.contracts.method import Nothing
@@ -75,6 +75,7 @@ REPLIES: dict[str, Any] = {
     "verifySession": gateway.VerifySessionReply(valid=True),
     "processPrompt": gateway.ProcessPromptReply(response="hello", request_id="r", model="m", usage=Tokens(1, 2)),
     "listModels": gateway.PublicModels(models=(gateway.PublicModel("m", 1, 1, 2, 1, 512),)),
+    "countTokens": PromptCount(prompt_tokens=7, model="m", exact=True),
     "listWorkers": gateway.SwarmWorkers(workers=(gateway.SwarmWorker("ab", "gpu", "ready", 1, (STATUS,)),)),
     "loadModel": gateway.Placings(workers=(gateway.Placed("ab", STATUS), gateway.Placed("cd", error="It is away."))),
     "unloadModel": gateway.Placings(workers=(gateway.Placed("ab", STATUS),)),
@@ -126,6 +127,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/admin/models/load"): {"model": "m"},
     ("POST", "/api/admin/models/unload"): {"model": "m"},
     ("POST", "/api/inference"): {"prompt": "hi"},
+    ("POST", "/v1/messages/count_tokens"): {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+    ("POST", "/inference"): {"query": "hi"},
 }
 """What must be in the body of those routes that take something."""
 

@@ -1,9 +1,9 @@
-"""The platform's own REST API, one file for each group of routes."""
+"""The platform's own REST API and the original interface, one file for each group of routes."""
 
 from collections.abc import Sequence
 
 from hyperinfer.edge.operations import Group
-from hyperinfer.edge.platform import account, administration, audit, inference, keys, sessions, swarm, usage
+from hyperinfer.edge.platform import account, administration, audit, inference, keys, original, sessions, swarm, usage
 
 
 def groups(*, inference_timeout_s: float) -> Sequence[Group]:
@@ -17,4 +17,5 @@ def groups(*, inference_timeout_s: float) -> Sequence[Group]:
         swarm.GROUP,
         administration.GROUP,
         audit.GROUP,
+        original.group(timeout_s=inference_timeout_s),
     )

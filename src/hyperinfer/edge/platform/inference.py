@@ -11,6 +11,8 @@ from hyperinfer.edge.shapes import given
 from hyperinfer.errors import RateLimited
 from hyperinfer.facilities.tasks import background
 
+PATH = "/api/inference"
+
 
 class Prompt(Body, frozen=True, kw_only=True):
     """A prompt; without `model` the gateway's default answers."""
@@ -46,7 +48,7 @@ def group(*, timeout_s: float) -> Group:
         async with background(watch(asked.receive), name="client"):
             reply = await asked.call(gateway.PROCESS_PROMPT, wanted, timeout_s=timeout_s)
         if not reply.allowed:
-            raise _limited(reply)
+            raise limited(reply)
         used = Used(**given(reply.usage), total_tokens=reply.usage.total_tokens) if reply.usage else None
         response = json_response(
             Answered(
@@ -66,7 +68,7 @@ def group(*, timeout_s: float) -> Group:
         (
             Operation(
                 verb="POST",
-                path="/api/inference",
+                path=PATH,
                 summary="Have one prompt answered; hanging up cancels it",
                 access=gateway.PROCESS_PROMPT.access,
                 answer=answer,
@@ -78,6 +80,7 @@ def group(*, timeout_s: float) -> Group:
     )
 
 
-def _limited(reply: gateway.ProcessPromptReply) -> RateLimited:
+def limited(reply: gateway.ProcessPromptReply) -> RateLimited:
+    """The error that a reply of the original shape stands for."""
     details = given(reply.rate_limit_info) if reply.rate_limit_info else {}
     return RateLimited(reply.message or "Rate limit exceeded", retry_after_s=reply.retry_after, **details)

@@ -70,7 +70,7 @@ async def register(asked: Asked) -> Response:
     wanted = gateway.Register(email=body.email, password=body.password, username=body.username, code=body.code)
     reply = await asked.call(gateway.REGISTER, wanted)
     if not reply.success or reply.account is None or reply.api_key is None:
-        raise _refusal(reply)
+        raise refusal_of(reply)
     return json_response({**given(shown(reply.account)), "api_key": shown(reply.api_key)}, reply.status)
 
 
@@ -82,7 +82,7 @@ async def login(asked: Asked) -> Response:
     wanted = gateway.Login(password=body.password, email=body.email, username=body.username, agent=asked.agent)
     reply = await asked.call(gateway.LOGIN, wanted)
     if not reply.success or reply.account is None or reply.key is None or reply.expires_in is None:
-        raise _refusal(reply)
+        raise refusal_of(reply)
     return _session(asked, reply.key, reply.expires_in, reply.account, in_cookie=body.cookie)
 
 
@@ -117,7 +117,7 @@ def _session(asked: Asked, token: str, expires_in: int, account: Account, *, in_
     return response
 
 
-def _refusal(reply: gateway.RegisterReply | gateway.LoginReply) -> Exception:
+def refusal_of(reply: gateway.RegisterReply | gateway.LoginReply) -> Exception:
     """The error that a reply of the original shape stands for."""
     if reply.code is None:
         return InternalError("The gateway refused without saying why.")
