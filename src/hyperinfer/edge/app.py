@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer import __version__
 from hyperinfer.edge import health, platform
-from hyperinfer.edge.dialects import Dialect, openai, openai_responses
+from hyperinfer.edge.dialects import Dialect, anthropic, openai, openai_responses
 from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
@@ -16,14 +16,13 @@ from hyperinfer.edge.guard import Guard
 from hyperinfer.edge.model_route import ModelRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
-from hyperinfer.edge.platform import original
 from hyperinfer.edge.ws import PATH as WEB_SOCKET
 from hyperinfer.edge.ws import WebSocketRoute
 from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 
-DIALECTS: Sequence[Dialect] = (openai.DIALECT, openai_responses.DIALECT)
+DIALECTS: Sequence[Dialect] = (openai.DIALECT, openai_responses.DIALECT, anthropic.DIALECT)
 """Every API of others that is spoken here."""
 
 
@@ -68,7 +67,7 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
             raise _wrong_method(scope, (error.headers or {}).get("Allow", "")) from error
 
     errors = {path: dialect.error for dialect in DIALECTS if dialect.error for path in dialect.paths}
-    return Guard(app, settings, errors={**errors, **original.ERRORS})
+    return Guard(app, settings, errors=errors)
 
 
 def _require_post(scope: Scope) -> None:

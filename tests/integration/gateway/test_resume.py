@@ -45,8 +45,8 @@ class Teller:
             assert call.send
             continued = request.continues
             self.asked.append((inference, continued))
-            start = continued.tokens if continued else 0
-            assert continued is None or continued.text == "".join(WORDS[:start])
+            said = continued.text if continued else ""
+            start = next(number for number in range(len(WORDS)) if "".join(WORDS[:number]) == said)
             for index in range(start, len(WORDS)):
                 if self.cuts and index == start + self.stops_after:
                     self.cuts -= 1
@@ -76,6 +76,18 @@ async def test_a_stream_goes_on_where_it_was_cut(tmp_path: Path) -> None:
     [(first, no_text), (second, continued)] = teller.asked
     assert first is not second
     assert (no_text, continued) == (None, Continued("one two three", 3))
+
+
+async def test_an_answer_whose_beginning_is_given_goes_on_after_that_and_what_was_said(tmp_path: Path) -> None:
+    teller = Teller()
+    turns = [{"role": "user", "content": "count"}, {"role": "assistant", "content": "one"}]
+    asked = {"model": "m", "max_tokens": 9, "stream": True, "messages": turns}
+    async with house(tmp_path, *teller.inferences) as running, running.http.post("/v1/messages", json=asked) as reply:
+        assert reply.status == 200
+        stream = await reply.text()
+    events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+    assert [event["delta"]["text"] for event in events if event["type"] == "content_block_delta"] == [*WORDS[1:]]
+    assert [continued for _, continued in teller.asked] == [Continued("one", 0), Continued("one two three four", 3)]
 
 
 async def test_it_goes_on_again_and_again_within_bounds(tmp_path: Path) -> None:
