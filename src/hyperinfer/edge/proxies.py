@@ -10,6 +10,7 @@ from hyperinfer.errors import ConfigError
 
 Address = IPv4Address | IPv6Address
 
+SOCKETS = frozenset({"ws", "wss"})
 MAX_HOPS = 16
 """Proxies in a row that are looked through."""
 SECURE = {b"https": True, b"wss": True, b"http": False, b"ws": False}
@@ -39,7 +40,8 @@ class Proxies:
         said = _values(scope, b"x-forwarded-proto")
         secure = SECURE.get(said[-1].lower()) if said else None
         if secure is not None:
-            scope["scheme"] = scope["scheme"].rstrip("s") + ("s" if secure else "")
+            plain = "ws" if scope["scheme"] in SOCKETS else "http"
+            scope["scheme"] = f"{plain}s" if secure else plain
 
     def _asking(self, nearest: Address, hops: Sequence[bytes]) -> Address:
         """The first that is no trusted proxy, going back from the nearest; the last one that is known, if all are."""
