@@ -16,6 +16,7 @@ from hyperinfer.edge.guard import Guard
 from hyperinfer.edge.model_route import ModelRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
+from hyperinfer.edge.platform import original
 from hyperinfer.edge.ws import PATH as WEB_SOCKET
 from hyperinfer.edge.ws import WebSocketRoute
 from hyperinfer.errors import NotFound
@@ -67,7 +68,7 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
             raise _wrong_method(scope, (error.headers or {}).get("Allow", "")) from error
 
     errors = {path: dialect.error for dialect in DIALECTS if dialect.error for path in dialect.paths}
-    return Guard(app, settings, errors=errors)
+    return Guard(app, settings, errors={**errors, **original.ERRORS})
 
 
 def _require_post(scope: Scope) -> None:

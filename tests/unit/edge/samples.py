@@ -128,6 +128,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/admin/models/unload"): {"model": "m"},
     ("POST", "/api/inference"): {"prompt": "hi"},
     ("POST", "/v1/messages/count_tokens"): {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+    ("POST", "/inference"): {"query": "hi"},
 }
 """What must be in the body of those routes that take something."""
 
