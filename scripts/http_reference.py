@@ -8,7 +8,7 @@ import msgspec
 from hyperinfer.edge.app import groups
 from hyperinfer.edge.errors import SHOWN
 from hyperinfer.edge.openapi import access_of, path_of
-from hyperinfer.edge.operations import JSON, Operation
+from hyperinfer.edge.operations import JSON, Group, Operation
 from hyperinfer.edge.shapes import Shape
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "http.md"
@@ -24,9 +24,9 @@ browser, without a network. This page is the overview.
   URL is refused too, wherever it stands, and should be revoked: URLs are kept by proxies, browsers and logs.
 * **Browsers** log in with `"cookie": true`: the session is then in the cookie `hi_session`, which no script can read and no other site's
   page sends, and the answer holds a `csrf_token`. `/api/*` takes the cookie where no key is sent; what changes something also needs the
-  header `X-CSRF-Token`, and an `Origin` or `Sec-Fetch-Site` of our own. `/v1/*` never takes cookies. Behind a proxy that ends TLS
+  header `X-CSRF-Token`, and an `Origin` or `Sec-Fetch-Site` of our own. `/v1/*` and Ollama's routes never take cookies. Behind a proxy that ends TLS
   set `http.secure_cookies`, `http.hosts` and, if pages elsewhere may call, `http.origins`.
-* **Bodies** are JSON. Under `/api` a field that is not known is refused by name; so is, everywhere, one of the wrong type or out of bounds: status 400, `param` names
+* **Bodies** are JSON. Under `/api` a field that is not known is refused by name, but for Ollama's routes; so is, everywhere, one of the wrong type or out of bounds: status 400, `param` names
   the field. Names are in snake_case, times RFC 3339 in UTC.
 * **Tables below**: fields in bold must be there, those after a ? stand in the URL; *who* is the scope that an API key needs (a session
   may do all that its holder may), or *session* for what no API key may do.
@@ -43,7 +43,8 @@ browser, without a network. This page is the overview.
 """
 FOOT = """## Errors
 
-`{"error": {"message", "type", "param", "code"}}`, as OpenAI's. `x-request-id` names the request in the operator's log.
+`{"error": {"message", "type", "param", "code"}}`, as OpenAI's; the routes that imitate another API refuse in its own shape, with the same statuses.
+`x-request-id` names the request in the operator's log.
 
 | status | type | code |
 |---|---|---|
@@ -59,7 +60,7 @@ def _groups() -> Iterator[str]:
     for group in groups(request_timeout_s=1.0, metrics=True):
         yield f"\n## {group.name}\n\n| route | what | takes | who |\n|---|---|---|---|\n"
         for operation in group.operations:
-            yield f"| `{operation.verb} {path_of(operation)}` | {_what(operation)} | {_takes(operation)} | {_who(operation)} |\n"
+            yield f"| `{operation.verb} {path_of(operation)}` | {_what(operation)} | {_takes(operation, group)} | {_who(operation)} |\n"
     yield "\n"
 
 
@@ -72,9 +73,9 @@ def _what(operation: Operation) -> str:
     return operation.summary + (f" (JSON, {', '.join(forms)})" if forms and JSON in operation.media else "")
 
 
-def _takes(operation: Operation) -> str:
+def _takes(operation: Operation, group: Group) -> str:
     if operation.answer is None:
-        return "as OpenAI's"
+        return f"as {group.name.split()[0]}'s"
     if operation.body is not None:
         return ", ".join(_fields(operation.body))
     return "?" + ", ".join(_fields(operation.query)) if operation.query else ""

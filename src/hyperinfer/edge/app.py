@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer import __version__
 from hyperinfer.edge import health, platform
-from hyperinfer.edge.dialects import Dialect, anthropic, openai, openai_responses
+from hyperinfer.edge.dialects import Dialect, anthropic, ollama, openai, openai_responses
 from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
@@ -23,7 +23,7 @@ from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 
-DIALECTS: Sequence[Dialect] = (openai.DIALECT, openai_responses.DIALECT, anthropic.DIALECT)
+DIALECTS: Sequence[Dialect] = (openai.DIALECT, openai_responses.DIALECT, anthropic.DIALECT, ollama.DIALECT)
 """Every API of others that is spoken here."""
 
 
