@@ -1,10 +1,10 @@
 """A fake gateway as clients reach it: by HTTP, or by its link over the swarm."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hyperinfer import AsyncClient, Client
 from hyperinfer.contracts import audit, gateway, people, usage
@@ -12,6 +12,7 @@ from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import Method
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net import Admission, Net
+from hyperinfer.facilities.net.hyperswarm import hyperswarm
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
@@ -21,9 +22,14 @@ from hyperinfer.kernel.identity import from_seed
 from hyperinfer.kernel.members import Members
 from hyperinfer.protocol.links import GatewayLink
 from hyperinfer.sdk.carriers import Carrier
+from hyperinfer.sdk.carriers.kept import Kept
 from hyperinfer.sdk.carriers.swarm import Swarm
+from hyperinfer.sdk.thread import LoopThread
 from hyperinfer.testing.edge import served
 from hyperinfer.testing.gateway import FakeGateway
+from hyperinfer.testing.testnet import local_dht
+
+T = TypeVar("T")
 
 IDENTITY = from_seed(b"g" * 32)
 LINK = str(GatewayLink(IDENTITY.public_key))
@@ -74,6 +80,34 @@ def by_swarm(fake: FakeGateway) -> Iterator[Way]:
             yield memory
 
     yield Way(LINK, lambda: Swarm(LINK, wait_s=2.0, settings=NetSettings(), open_net=net))
+
+
+@contextmanager
+def drivers() -> Iterator[Reach]:
+    """Across two drivers, by a DHT on loopback: gives a way that may be gone as often as wanted."""
+    thread = LoopThread()
+    try:
+        with _entered(thread, local_dht()) as settings, _entered(thread, hyperswarm(settings)) as net:
+
+            @contextmanager
+            def by_drivers(fake: FakeGateway) -> Iterator[Way]:
+                with _entered(thread, listening(fake, net)):
+                    yield Way(LINK, lambda: Swarm(LINK, wait_s=5.0, settings=settings))
+
+            yield by_drivers
+    finally:
+        thread.close()
+
+
+@contextmanager
+def _entered(thread: LoopThread, block: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """A block of another thread's event loop, kept open by one task of it."""
+    kept = Kept(lambda: block, name="block")
+    value = thread.run(kept.open())
+    try:
+        yield value
+    finally:
+        thread.run(kept.close())
 
 
 @asynccontextmanager

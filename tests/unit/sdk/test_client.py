@@ -79,9 +79,9 @@ def streaming(*deltas: dict[str, Any], reason: str) -> Answering:
 # --- answers -------------------------------------------------------------------------------------------------
 
 
-async def test_a_whole_answer(reach: Reach) -> None:
+async def test_a_whole_answer(everywhere: Reach) -> None:
     gateway = FakeGateway(processInferenceRequest=saying(["four", "."]))
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client(api_key="hi_key") as client:
             answer = await client.chat("What is 2 + 2?", system="Be brief.", model="m", cache=False)
     assert known(answer) == FOUR
@@ -91,8 +91,8 @@ async def test_a_whole_answer(reach: Reach) -> None:
     assert body_of(gateway)["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-async def test_a_streamed_answer_comes_in_pieces_and_is_known_whole_at_its_end(reach: Reach) -> None:
-    with reach(FakeGateway(processInferenceRequest=saying(["fo", "ur."], reason="length"))) as way:
+async def test_a_streamed_answer_comes_in_pieces_and_is_known_whole_at_its_end(everywhere: Reach) -> None:
+    with everywhere(FakeGateway(processInferenceRequest=saying(["fo", "ur."], reason="length"))) as way:
         async with way.client() as client, client.stream("hi") as stream:
             assert stream.answer.finish_reason == ""
             pieces = [piece async for piece in stream]
@@ -100,8 +100,8 @@ async def test_a_streamed_answer_comes_in_pieces_and_is_known_whole_at_its_end(r
     assert known(stream.answer) == msgspec.structs.replace(FOUR, finish_reason="length")
 
 
-def test_without_asyncio_it_is_the_same(reach: Reach) -> None:
-    with reach(FakeGateway(processInferenceRequest=saying(["fo", "ur."]))) as way, way.blocking() as client:
+def test_without_asyncio_it_is_the_same(everywhere: Reach) -> None:
+    with everywhere(FakeGateway(processInferenceRequest=saying(["fo", "ur."]))) as way, way.blocking() as client:
         assert known(client.chat("hi")) == FOUR
         with client.stream("hi") as stream:
             assert next(stream) == "fo"
@@ -112,14 +112,14 @@ def test_without_asyncio_it_is_the_same(reach: Reach) -> None:
 TOOLS = [{"id": "c1", "name": "add", "arguments": '{"a": 1}'}, {"id": "c2", "name": "now", "arguments": ""}]
 
 
-async def test_tools_are_offered_and_their_calls_are_typed(reach: Reach) -> None:
+async def test_tools_are_offered_and_their_calls_are_typed(everywhere: Reach) -> None:
     calls = [
         {"id": one["id"], "type": "function", "function": {"name": one["name"], "arguments": one["arguments"]}}
         for one in TOOLS
     ]
     choice = {"index": 0, "message": {"content": None, "tool_calls": calls}, "finish_reason": "tool_calls"}
     gateway = FakeGateway(processInferenceRequest=replying(id="chatcmpl-1", model="m", choices=[choice]))
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client() as client:
             answer = await client.chat(
                 "What is 1 + 1?", tools=[{"type": "function", "function": {"name": "add"}}], tool_choice="required"
@@ -132,7 +132,7 @@ async def test_tools_are_offered_and_their_calls_are_typed(reach: Reach) -> None
     assert answer.message == {"role": "assistant", "content": None, "tool_calls": calls}
 
 
-async def test_tool_calls_and_thinking_come_in_pieces_too(reach: Reach) -> None:
+async def test_tool_calls_and_thinking_come_in_pieces_too(everywhere: Reach) -> None:
     deltas = (
         {"role": "assistant", "reasoning_content": "Let me "},
         {"reasoning_content": "see."},
@@ -141,17 +141,17 @@ async def test_tool_calls_and_thinking_come_in_pieces_too(reach: Reach) -> None:
         {"tool_calls": [{"index": 1, "id": "c2", "function": {"name": "now", "arguments": "{}"}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]},
     )
-    with reach(FakeGateway(processInferenceRequest=streaming(*deltas, reason="tool_calls"))) as way:
+    with everywhere(FakeGateway(processInferenceRequest=streaming(*deltas, reason="tool_calls"))) as way:
         async with way.client() as client, client.stream("hi") as stream:
             assert [piece async for piece in stream] == []
     assert stream.answer.thinking == "Let me see."
     assert stream.answer.tool_calls == (ToolCall("c1", "add", '{"a": 1}'), ToolCall("c2", "now", "{}"))
 
 
-async def test_a_text_is_gone_on_with(reach: Reach) -> None:
+async def test_a_text_is_gone_on_with(everywhere: Reach) -> None:
     choices = [{"index": 0, "text": " time", "finish_reason": "length"}]
     gateway = FakeGateway(processInferenceRequest=replying(id="cmpl-1", model="m", choices=choices))
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client() as client:
             answer = await client.complete("Once upon a", max_tokens=1, stop=["."])
     assert (answer.text, answer.finish_reason) == (" time", "length")
@@ -160,7 +160,7 @@ async def test_a_text_is_gone_on_with(reach: Reach) -> None:
 
 
 @pytest.mark.parametrize("packed", [True, False], ids=["base64", "numbers"])
-async def test_a_vector_for_each_text_in_their_order(reach: Reach, packed: bool) -> None:
+async def test_a_vector_for_each_text_in_their_order(everywhere: Reach, packed: bool) -> None:
     def vector(*numbers: float) -> Any:
         return base64.b64encode(struct.pack("<2f", *numbers)).decode() if packed else numbers
 
@@ -168,7 +168,7 @@ async def test_a_vector_for_each_text_in_their_order(reach: Reach, packed: bool)
     gateway = FakeGateway(
         processInferenceRequest=replying(data=data, model="e", usage={"prompt_tokens": 4, "total_tokens": 4})
     )
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client() as client:
             found = await client.embed(["a", "b"], dimensions=2)
     assert found.vectors == ((1.0, -1.0), (0.5, 2.0))
@@ -184,19 +184,19 @@ async def test_a_vector_that_is_none_is_a_failure(reach: Reach, vector: str) -> 
                 await client.embed("a")
 
 
-async def test_the_simple_call(reach: Reach) -> None:
+async def test_the_simple_call(everywhere: Reach) -> None:
     reply = contract.ProcessPromptReply(response="four", model="m", usage=Usage(3, 1), request_id="r-1")
     gateway = FakeGateway(processPrompt=always(reply))
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client() as client:
             answer = await client.inference("2 + 2?", max_tokens=3)
     assert answer == Inference("four", "m", Counted(3, 1, 4), "r-1")
     assert gateway.calls[0][1] == contract.ProcessPrompt(prompt="2 + 2?", max_tokens=3)
 
 
-async def test_models(reach: Reach) -> None:
+async def test_models(everywhere: Reach) -> None:
     model = contract.PublicModel(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048)
-    with reach(FakeGateway(listModels=always(contract.PublicModels(models=(model,))))) as way:
+    with everywhere(FakeGateway(listModels=always(contract.PublicModels(models=(model,))))) as way:
         async with way.client() as client:
             assert await client.models.list() == (
                 Model(id="m", created=1, workers=2, slots=8, busy=1, context_tokens=2048),
@@ -206,9 +206,9 @@ async def test_models(reach: Reach) -> None:
 # --- what goes wrong -----------------------------------------------------------------------------------------
 
 
-async def test_a_stream_that_breaks_off_raises_what_broke_it(reach: Reach) -> None:
+async def test_a_stream_that_breaks_off_raises_what_broke_it(everywhere: Reach) -> None:
     broken = saying(["fo"], then=BackendFailed("The model broke off."))
-    with reach(FakeGateway(processInferenceRequest=broken)) as way:
+    with everywhere(FakeGateway(processInferenceRequest=broken)) as way:
         async with way.client() as client, client.stream("hi") as stream:
             assert await anext(stream) == "fo"
             with pytest.raises(BackendFailed, match="broke off"):
@@ -232,9 +232,9 @@ class Endless:
             raise
 
 
-async def test_leaving_a_stream_early_stops_the_model(reach: Reach) -> None:
+async def test_leaving_a_stream_early_stops_the_model(everywhere: Reach) -> None:
     endless = Endless()
-    with reach(FakeGateway(processInferenceRequest=endless)) as way:
+    with everywhere(FakeGateway(processInferenceRequest=endless)) as way:
         async with way.client() as client:
             async with client.stream("hi") as stream:
                 assert await anext(stream) == "a"
@@ -245,7 +245,7 @@ async def test_leaving_a_stream_early_stops_the_model(reach: Reach) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_cancelling_stops_the_model(reach: Reach, streamed: bool) -> None:
+async def test_cancelling_stops_the_model(everywhere: Reach, streamed: bool) -> None:
     endless = Endless()
 
     async def ask() -> None:
@@ -255,7 +255,7 @@ async def test_cancelling_stops_the_model(reach: Reach, streamed: bool) -> None:
             async for _ in stream:
                 pass
 
-    with reach(FakeGateway(processInferenceRequest=endless)) as way:
+    with everywhere(FakeGateway(processInferenceRequest=endless)) as way:
         async with way.client() as client, asyncio.timeout(5):
             asking = asyncio.create_task(ask())
             await endless.begun.wait()
@@ -299,7 +299,7 @@ async def test_a_refusal_is_raised_as_the_class_it_was(reach: Reach, error: Hype
         assert caught.value.details.get(name) == error.details.get(name)
 
 
-async def test_a_model_is_asked_again_where_it_was_refused(reach: Reach) -> None:
+async def test_a_model_is_asked_again_where_it_was_refused(everywhere: Reach) -> None:
     answers = iter([Overloaded("Full."), Unavailable("Away."), None])
 
     async def answer(request: Any, meta: Any, sink: Any) -> Any:
@@ -309,15 +309,15 @@ async def test_a_model_is_asked_again_where_it_was_refused(reach: Reach) -> None
         return await saying(["four."])(request, meta, sink)
 
     gateway = FakeGateway(processInferenceRequest=answer)
-    with reach(gateway) as way:
+    with everywhere(gateway) as way:
         async with way.client() as client, client.stream("hi") as stream:
             assert [piece async for piece in stream] == ["four."]
     assert len(gateway.calls) == 3
 
 
-async def test_a_server_that_does_not_answer_is_given_up(reach: Reach) -> None:
+async def test_a_server_that_does_not_answer_is_given_up(everywhere: Reach) -> None:
     hold = asyncio.Event()
-    with reach(FakeGateway(processInferenceRequest=saying(["a"], hold=hold))) as way:
+    with everywhere(FakeGateway(processInferenceRequest=saying(["a"], hold=hold))) as way:
         async with way.client(timeout_s=0.3) as client:
             with pytest.raises(DeadlineExceeded):
                 await client.chat("hi")
@@ -327,8 +327,8 @@ async def test_a_server_that_does_not_answer_is_given_up(reach: Reach) -> None:
                     await anext(stream)
 
 
-async def test_many_at_once(reach: Reach) -> None:
-    with reach(FakeGateway(processInferenceRequest=saying(["four."]))) as way:
+async def test_many_at_once(everywhere: Reach) -> None:
+    with everywhere(FakeGateway(processInferenceRequest=saying(["four."]))) as way:
         async with way.client() as client:
             answers = await asyncio.gather(*(client.chat("hi") for _ in range(50)))
     assert {answer.text for answer in answers} == {"four."}

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from inspect import signature
 from typing import Any
 
 import msgspec
@@ -475,6 +476,19 @@ def test_every_group_without_asyncio_has_every_method() -> None:
                 found += 1
                 assert public(group) == public(getattr(other, name))
     assert found == 11
+
+
+def test_the_client_without_asyncio_has_every_method_with_the_same_parameters() -> None:
+    methods = {name for name in vars(AsyncClient) if not name.startswith("_")}
+    assert methods == {name for name in vars(Client) if not name.startswith("_")}
+    for name in {"__init__", *methods} - {"base_url"}:
+        assert parameters(getattr(Client, name)) == parameters(getattr(AsyncClient, name)), name
+
+
+def parameters(method: Callable[..., object]) -> list[tuple[str, object, object]]:
+    return [
+        (one.name, one.default, one.annotation) for one in signature(method).parameters.values() if one.name != "say"
+    ]
 
 
 def public(group: object) -> dict[str, str | None]:
