@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
@@ -37,14 +37,15 @@ def command(*words: str) -> list[str]:
 
 
 class Child:
-    """A command that runs until it is told to stop; what it says is read as it comes."""
+    """A command that runs until it is told to stop; what it says is read as it comes. `inside` stands before it, where it is to
+    run in a network of its own."""
 
-    def __init__(self, *words: str, env: Mapping[str, str]) -> None:
+    def __init__(self, *words: str, env: Mapping[str, str], inside: Sequence[str] = ()) -> None:
         self.out: list[str] = []
         self.err: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            command(*words),
+            [*inside, *command(*words)],
             env=dict(env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -135,8 +136,8 @@ class Starter:
     def __init__(self) -> None:
         self._children: list[Child] = []
 
-    def __call__(self, *words: str, env: Mapping[str, str]) -> Child:
-        child = Child(*words, env=env)
+    def __call__(self, *words: str, env: Mapping[str, str], inside: Sequence[str] = ()) -> Child:
+        child = Child(*words, env=env, inside=inside)
         self._children.append(child)
         return child
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from hyperinfer.contracts.method import NO_META, Meta, Method, Reply, Request
-from hyperinfer.errors import DeadlineExceeded, Draining, HyperinferError, PeerLost, PeerUnreachable
+from hyperinfer.errors import Draining, HyperinferError, PeerLost, PeerUnreachable
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import Link
 from hyperinfer.facilities.net.peers import Peers
@@ -139,10 +139,7 @@ class LinkedGateway:
 
     async def _proven(self, key: bytes) -> Link:
         """A link to a peer that has proven to be a gateway."""
-        try:
-            link = await self._peers.link(key)
-        except (PeerUnreachable, DeadlineExceeded) as error:
-            raise PeerUnreachable("It does not answer.") from error
+        link = await self._peers.link(key)
         if not self._search.trusts(key):
             await self._search.prove(key)
         return link

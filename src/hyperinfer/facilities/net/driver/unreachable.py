@@ -17,13 +17,12 @@ SENTENCES: Mapping[str, str] = {
 }
 """By reason, which the error's details hold."""
 
-BOTH_RANDOM = "HOLEPUNCH_DOUBLE_RANDOMIZED_NATS"
 PUNCHING = frozenset(
     {
-        BOTH_RANDOM,
         "NOT_PUNCHED",
         "CANNOT_HOLEPUNCH",
         "HOLEPUNCH_ABORTED",
+        "HOLEPUNCH_DOUBLE_RANDOMIZED_NATS",
         "HOLEPUNCH_INVALID",
         "HOLEPUNCH_PROBE_TIMEOUT",
         "REMOTE_NOT_HOLEPUNCHABLE",
@@ -42,7 +41,4 @@ REASONS: Mapping[str, str] = {
 def unreachable(code: str) -> PeerUnreachable:
     """The error for a connection that failed with this code; details: `reason`."""
     reason = REASONS.get(code, REFUSED)
-    why = SENTENCES[reason]
-    if code == BOTH_RANDOM:
-        why = "both routers give every connection another port, which leaves no way between them"
-    return PeerUnreachable(f"The peer cannot be reached: {why}.", reason=reason)
+    return PeerUnreachable(f"The peer cannot be reached: {SENTENCES[reason]}.", reason=reason)
