@@ -1,21 +1,29 @@
-"""JavaScript peers: plain Node scripts with the packages that the driver's lock file names."""
+"""The product for official clients, and JavaScript peers: Node scripts with the packages that the driver's lock file names."""
 
 import asyncio
 import os
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from tests.contract.product import MODELS, Product, staged
 
 from hyperinfer.facilities.net.driver.install import ensure_installed, node_path
 
 SCRIPTS = Path(__file__).parent / "js"
 
 Node = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """One for all tests of official clients: they leave nothing behind in it."""
+    with staged(tmp_path_factory.mktemp("product"), MODELS) as running:
+        yield running
 
 
 @pytest.fixture

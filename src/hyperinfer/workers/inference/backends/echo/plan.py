@@ -18,6 +18,7 @@ from hyperinfer.contracts.openai import (
     NamedTool,
     TextFormat,
 )
+from hyperinfer.workers.inference.backends import REASONING
 from hyperinfer.workers.inference.backends.echo.instance import instance
 from hyperinfer.workers.inference.backends.echo.settings import EchoSettings
 from hyperinfer.workers.inference.requests.chat import text_of
@@ -53,9 +54,11 @@ def of_chat(asked: ChatRequest, settings: EchoSettings, so_far: str) -> Plan:
     else:
         text = _encode({"said": _last_said(asked)}).decode()
     numbered = settings.tokens if wanted is None else 0
-    return _text(
+    plan = _text(
         text, asked, settings, so_far, numbered=numbered, top=(asked.top_logprobs or 0) if asked.logprobs else None
     )
+    thoughts = _thoughts(asked.reasoning_effort) if REASONING in settings.capabilities and not so_far else []
+    return Plan((*thoughts, *plan.pieces), plan.tokens + len(thoughts), plan.finish_reason)
 
 
 def of_text(asked: CompletionRequest, settings: EchoSettings, so_far: str) -> Plan:
@@ -97,6 +100,12 @@ def _text(
     if limit is not None and len(words) > limit:
         words, finish_reason = words[:limit], "length"
     return Plan(_pieces(words, settings.tokens_per_chunk, top=top), len(words), finish_reason)
+
+
+def _thoughts(effort: str | None) -> list[ChunkChoice]:
+    """What it thinks first, if it is told to: how much that is."""
+    thoughts = words_of(f"This takes {effort} effort.") if effort not in (None, "none") else []
+    return [ChunkChoice(Delta(reasoning_content=thought)) for thought in thoughts]
 
 
 def _tool(asked: ChatRequest) -> FunctionTool | None:

@@ -26,10 +26,10 @@ class EchoSettings(Settings, frozen=True):
     """A backend without a model: it says the last user message again. For tests and benchmarks.
 
     `tokens` above 0 answers so many numbered words instead. A token is a word. Where a format, a schema or a tool is asked
-    for, the smallest thing that is valid there is answered; embeddings are made of a hash. `fault` fails every request:
-    before the first token, after `fault_after_tokens`, by saying nothing more from there on (`stall`), or (`garbage`)
-    answers text made to confuse whoever passes it on. `capabilities` are what it says that it can do; `load_s` is how long
-    loading takes of a model that was unloaded.
+    for, the smallest thing that is valid there is answered; embeddings are made of a hash. With the capability `reasoning`
+    it thinks first if it is told to. `fault` fails every request: before the first token, after `fault_after_tokens`, by
+    saying nothing more from there on (`stall`), or (`garbage`) answers text made to confuse whoever passes it on.
+    `capabilities` are what it says that it can do; `load_s` is how long loading takes of a model that was unloaded.
     """
 
     enabled: bool = False
