@@ -17,7 +17,7 @@ from hyperinfer.cli.places import load, paths, type_name
 @options.rack
 @options.settings
 def command(wtype: str, rack: str | None, env: str | None, file: Path | None, sets: tuple[str, ...]) -> None:
-    """Print the public key of a worker of type WTYPE (auth, gateway, inference), made now if it has none.
+    """Print the public key of a worker of type WTYPE (auth, gateway, inference, client), made now if it has none.
 
     `hyperinfer members add` admits it, on the machine where auth runs.
     """

@@ -8,7 +8,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., object])
 
-WTYPES = ("auth", "gateway", "inference", "processor")
+WTYPES = ("auth", "gateway", "inference", "processor", "client")
 """Worker types; `processor` is another name of `inference`."""
 
 wtype = click.argument("wtype", metavar="WTYPE", type=click.Choice(WTYPES))

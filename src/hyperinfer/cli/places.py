@@ -13,7 +13,12 @@ from hyperinfer.kernel.config import Loaded
 from hyperinfer.kernel.paths import Paths, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
 
-SETTINGS = {"auth": "AuthSettings", "gateway": "GatewaySettings", "inference": "InferenceSettings"}
+SETTINGS = {
+    "auth": "AuthSettings",
+    "gateway": "GatewaySettings",
+    "inference": "InferenceSettings",
+    "client": "ClientSettings",
+}
 """The worker types that there are, and the name of each one's settings in its `config.py`."""
 
 ALIASES = {"processor": "inference"}
@@ -32,6 +37,11 @@ def settings_type(wtype: str) -> type[WorkerSettings]:
 
 def worker_type(wtype: str) -> Any:
     """A worker type, ready to be run."""
+    if wtype == "client":
+        from hyperinfer.cli.lent import lender
+        from hyperinfer.workers.client.worker import client
+
+        return client(lender=lender)
     return importlib.import_module(f"hyperinfer.workers.{wtype}.worker").WORKER
 
 

@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Run": {
         "up": "Run everything on this machine, in one process.",
         "worker": "Run one worker of a swarm.",
+        "bridge": "Serve a gateway's API here, wherever the gateway is.",
         "dht": "Run a bootstrap node for a private swarm.",
         "status": "Show the workers of this machine.",
     },

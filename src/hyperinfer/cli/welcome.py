@@ -28,11 +28,11 @@ class Welcome:
 
 
 def curl(url: str, key: str, model: str) -> list[str]:
-    """A request to paste into a shell; the key is in a header, which curl shows to nobody but the server."""
-    body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+    """A request to paste into a shell, without a model the gateway's default, without a key as it is; the key is in a header, which curl shows to nobody but the server."""
+    body = {**({"model": model} if model else {}), "messages": [{"role": "user", "content": PROMPT}]}
     return [
         f"curl {shlex.quote(f'{url}/v1/chat/completions')} \\",
         "  -H 'Content-Type: application/json' \\",
-        f"  -H {shlex.quote(f'X-API-Key:{key}')} \\",
+        *([f"  -H {shlex.quote(f'X-API-Key:{key}')} \\"] if key else []),
         f"  -d {shlex.quote(msgspec.json.encode(body).decode())}",
     ]

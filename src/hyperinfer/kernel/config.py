@@ -24,7 +24,7 @@ DEFAULT = "default"
 
 NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "DATABASE_URL": (("auth", "database_url"),),
-    "PORT": (("gateway", "http.port"),),
+    "PORT": (("gateway", "http.port"), ("client", "http.port")),
     "GATEWAY_SERVICE_PORT": (("gateway", "http.port"),),
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),

@@ -8,11 +8,12 @@ import pytest
 from hyperinfer.kernel.config import load
 from hyperinfer.kernel.worker import WorkerType
 from hyperinfer.workers.auth.worker import WORKER as AUTH
+from hyperinfer.workers.client.worker import WORKER as CLIENT
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
 from hyperinfer.workers.inference.worker import WORKER as INFERENCE
 
 EXAMPLES = Path(__file__).parents[3] / "config"
-WORKERS = (AUTH, GATEWAY, INFERENCE)
+WORKERS = (AUTH, GATEWAY, INFERENCE, CLIENT)
 
 
 @pytest.mark.parametrize("worker", WORKERS, ids=lambda worker: worker.name)
