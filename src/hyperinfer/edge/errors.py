@@ -41,7 +41,7 @@ SERVER = "server_error"
 MAX_RETRY_AFTER_S = 31 * 86_400
 """The longest limit is for a month."""
 WORTH_WAITING_S = 60.0
-"""A client that tries again by itself waits no longer; OpenAI's then come a second later, and for nothing."""
+"""A client that tries again by itself waits no longer; some then come a second later, and for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

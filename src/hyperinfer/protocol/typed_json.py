@@ -20,6 +20,8 @@ WORDS = {
 }
 BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
+MALFORMED = "JSON is malformed: "
+
 _AT = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _TYPES = re.compile(r"^Expected `([^`]+)`, got `([^`]+)`$")
 _BOUND = re.compile(r"^Expected `([^`]+)`( of length)? (>=|<=|>|<) (\S+)$")
@@ -37,7 +39,7 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The body is not valid JSON: {error}.") from error
+        raise BadRequest(f"The body is not valid JSON: {str(error).removeprefix(MALFORMED)}.") from error
 
 
 def refusal(text: str) -> BadRequest:

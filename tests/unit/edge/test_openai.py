@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from yarl import URL
 
 from hyperinfer.contracts.gateway import Head, Inferred, PublicModel, PublicModels, RateLimitInfo
 from hyperinfer.contracts.inference import Processed, Usage
@@ -207,13 +208,13 @@ async def test_a_reader_that_stalls_is_given_up(serve: Serve, monkeypatch: pytes
         await ended.wait()
 
 
+def public(*names: str) -> PublicModels:
+    rows = [PublicModel(id=name, created=1, workers=1, slots=1, busy=0, context_tokens=1) for name in names]
+    return PublicModels(models=tuple(rows))
+
+
 async def test_models_are_listed_and_found_by_name(serve: Serve) -> None:
-    models = PublicModels(
-        models=tuple(
-            PublicModel(id=name, created=1, workers=1, slots=1, busy=0, context_tokens=1) for name in ("a", "o/b")
-        )
-    )
-    client = await serve(FakeGateway(listModels=always(models)))
+    client = await serve(FakeGateway(listModels=always(public("a", "o/b"))))
     async with client.get("/v1/models", headers=KEY) as reply:
         body = await reply.json()
     assert body["object"] == "list"
@@ -223,3 +224,19 @@ async def test_models_are_listed_and_found_by_name(serve: Serve) -> None:
     async with client.get("/v1/models/c", headers=KEY) as reply:
         assert reply.status == 404
         assert (await reply.json())["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("QWEN3:8b", "qwen3:8b"), ("qwen3", "qwen3:latest"), ("Org/Model", "org/model"), ("org%2Fmodel", "org/model")],
+)
+async def test_a_model_is_found_by_the_names_by_which_requests_find_it(serve: Serve, asked: str, found: str) -> None:
+    client = await serve(FakeGateway(listModels=always(public("qwen3:8b", "qwen3:latest", "org/model"))))
+    async with client.get(URL(f"/v1/models/{asked}", encoded=True), headers=KEY) as reply:
+        assert (reply.status, (await reply.json())["id"]) == (200, found)
+
+
+async def test_a_model_that_is_nearly_there_is_named(serve: Serve) -> None:
+    client = await serve(FakeGateway(listModels=always(public("qwen3:8b"))))
+    async with client.get("/v1/models/qwen3:9b", headers=KEY) as reply:
+        assert "Did you mean qwen3:8b?" in (await reply.json())["error"]["message"]

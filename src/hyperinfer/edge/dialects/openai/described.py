@@ -22,6 +22,10 @@ from hyperinfer.edge.request import CACHE
 from hyperinfer.edge.responses import json_response
 from hyperinfer.edge.shapes import Shape, shape_of
 from hyperinfer.errors import ModelNotFound
+from hyperinfer.protocol.model_names import find, near
+
+MAX_NAME_CHARS = 200
+"""What is repeated of a name that nothing has."""
 
 
 class Model(Body, frozen=True, kw_only=True):
@@ -47,12 +51,17 @@ async def list_models(asked: Asked) -> Response:
 
 
 async def get_model(asked: Asked) -> Response:
-    """One model."""
+    """One model, by any name by which a request finds it."""
     wanted = asked.path["id"]
-    for model in await _models(asked):
-        if model.id == wanted:
-            return json_response(_shown(model))
-    raise ModelNotFound(f"No worker of this swarm has the model {wanted[:200]!r}.", model=wanted[:200])
+    models = {model.id: model for model in await _models(asked)}
+    name = find(wanted, models)
+    if name is not None:
+        return json_response(_shown(models[name]))
+    close = near(wanted[:MAX_NAME_CHARS], models)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    raise ModelNotFound(
+        f"No worker of this swarm has the model {wanted[:MAX_NAME_CHARS]!r}.{meant}", model=wanted[:MAX_NAME_CHARS]
+    )
 
 
 async def _models(asked: Asked) -> Sequence[PublicModel]:
