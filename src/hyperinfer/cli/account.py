@@ -8,14 +8,10 @@ import click
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
-from hyperinfer.errors import BadRequest, NotFound
+from hyperinfer.errors import BadRequest
 
 if TYPE_CHECKING:
     from hyperinfer.sdk import AsyncClient, User
-    from hyperinfer.sdk.profile import Account
-
-KEY_CHARS = len("hi_") + 8
-"""How much of a key may be shown."""
 
 
 @click.group(
@@ -29,7 +25,7 @@ KEY_CHARS = len("hi_") + 8
 def command(context: click.Context) -> None:
     """Show, change, export or delete your account.
 
-    Your profile may hold several accounts: `list` shows them, and `use` says which one the other commands act as.
+    `hyperinfer whoami` says which account that is; `hyperinfer profile use` changes to another.
     """
     if context.invoked_subcommand is None:
         context.invoke(show)
@@ -115,59 +111,3 @@ def delete(gateway: str | None) -> None:
     in_session(gateway, lambda client: client.account.delete(password=password))
     profile.keep(account, account.emptied().renamed(""))
     say(f"The account {account.username} at {account.gateway} is deleted.")
-
-
-@command.command("list")
-@options.as_json
-def list_accounts(as_json: bool) -> None:
-    """List the accounts in your profile.
-
-    The one marked * is in use.
-    """
-    from hyperinfer.cli.table import show_table
-    from hyperinfer.cli.times import minute
-    from hyperinfer.sdk import profile
-
-    held = profile.load().accounts
-    if as_json:
-        show_json([_seen(one, in_use=one is held[0]) for one in held])
-    elif held:
-        rows = [
-            (
-                one.username + ("*" if one is held[0] else ""),
-                one.gateway,
-                one.api_key[:KEY_CHARS],
-                minute(one.token_ends),
-            )
-            for one in held
-        ]
-        show_table(("name", "gateway", "key", "session ends"), rows)
-    else:
-        note("Your profile holds no account. Run `hyperinfer up`, or `hyperinfer login --gateway URL`.")
-
-
-@command.command("use")
-@click.argument("name")
-@options.gateway
-def use(name: str, gateway: str | None) -> None:
-    """Act as the account NAME of your profile from now on."""
-    from hyperinfer.sdk import profile
-    from hyperinfer.sdk.requests import base_url
-
-    held = profile.load()
-    current = base_url(gateway) if gateway else held.current.gateway if held.current else ""
-    account = held.at(current, name)
-    if account is None:
-        raise NotFound(f"Your profile holds no account {name!r} at {current}. `hyperinfer account list` shows all.")
-    profile.save(account)
-    say(f"You are {name} at {account.gateway} from now on.")
-
-
-def _seen(account: "Account", *, in_use: bool) -> dict[str, object]:
-    return {
-        "username": account.username,
-        "gateway": account.gateway,
-        "key_prefix": account.api_key[:KEY_CHARS],
-        "session_ends": account.token_ends,
-        "in_use": in_use,
-    }

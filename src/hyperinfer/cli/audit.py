@@ -6,47 +6,52 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from hyperinfer.cli import audit_report, audit_rows, options
+from hyperinfer.cli import audit_rows, options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
-from hyperinfer.cli.output import target
 from hyperinfer.cli.places import load, paths
 from hyperinfer.cli.table import show_table
-from hyperinfer.contracts.audit import AuditHead, AuditRow
-from hyperinfer.contracts.people import MAX_PAGE
 from hyperinfer.errors import NotFound
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.facilities.store import Database
-from hyperinfer.kernel.paths import Paths, locked
-from hyperinfer.workers.auth.audit import anew, heads
-from hyperinfer.workers.auth.audit.given import given_heads
-from hyperinfer.workers.auth.audit.here import Report, audit_here, verify_here
-from hyperinfer.workers.auth.audit.log import AuditLog
-from hyperinfer.workers.auth.audit.marks import Mark
-from hyperinfer.workers.auth.config import AuthSettings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from hyperinfer.contracts.audit import AuditHead, AuditRow
+    from hyperinfer.kernel.paths import Paths
+    from hyperinfer.workers.auth.audit.here import Report
+    from hyperinfer.workers.auth.audit.log import AuditLog
+    from hyperinfer.workers.auth.audit.marks import Mark
+    from hyperinfer.workers.auth.config import AuthSettings
 
 EXIT_TAMPERED = 1
+MAX_ROWS = 200
+"""What a page of the log holds at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Auth's folders and settings on this machine."""
 
-    paths: Paths
-    settings: AuthSettings
+    paths: "Paths"
+    settings: "AuthSettings"
 
-    def opened(self) -> AbstractAsyncContextManager[AsyncEngine]:
+    def opened(self) -> "AbstractAsyncContextManager[AsyncEngine]":
         """The database of the log."""
+        from hyperinfer.workers.auth.audit.here import audit_here
+
         return audit_here(self.paths.data, self.settings)
 
     @asynccontextmanager
-    async def log(self) -> AsyncIterator[AuditLog]:
+    async def log(self) -> "AsyncIterator[AuditLog]":
         """The log, to read."""
+        from hyperinfer.facilities.store import Database
+        from hyperinfer.workers.auth.audit.log import AuditLog
+
         async with self.opened() as engine:
             yield AuditLog(Database(engine))
 
@@ -81,13 +86,13 @@ def command() -> None:
 
 @command.command("list")
 @audit_rows.filters
-@click.option("--limit", type=click.IntRange(1, MAX_PAGE), default=50, show_default=True, help="How many rows.")
+@click.option("--limit", type=click.IntRange(1, MAX_ROWS), default=50, show_default=True, help="How many rows.")
 @options.as_json
 @on_place
 def list_rows(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
     """List the newest rows that match."""
 
-    async def found() -> tuple[AuditRow, ...]:
+    async def found() -> "tuple[AuditRow, ...]":
         async with place.log() as log:
             return (await log.page(await audit_rows.query_of(log, limit=limit, **wanted))).rows
 
@@ -95,7 +100,7 @@ def list_rows(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
     if as_json:
         show_json([audit_rows.plain(row) for row in rows])
     elif rows:
-        show_table(audit_rows.TITLES, [audit_rows.line(row) for row in rows])
+        show_table(audit_rows.TITLES, [audit_rows.line(row) for row in rows], spare=audit_rows.SPARE)
     else:
         note("No row matches.")
 
@@ -107,14 +112,15 @@ def list_rows(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
 @on_place
 def export(place: Place, kind: str, out: Path | None, **wanted: Any) -> None:
     """Write every row that matches, newest first: a JSON object a line, or CSV that is safe in a spreadsheet."""
+    from hyperinfer.cli.output import target
 
     async def write() -> int:
         count = 0
         async with place.log() as log:
-            query = await audit_rows.query_of(log, limit=MAX_PAGE, **wanted)
+            query = await audit_rows.query_of(log, limit=MAX_ROWS, **wanted)
             with target(out) as file:
                 if kind == "csv":
-                    file.write(audit_rows.CSV_TITLES)
+                    file.write(audit_rows.csv_titles())
                 async for row in log.rows(query):
                     file.write(audit_rows.csv_row(row) if kind == "csv" else audit_rows.json_line(row))
                     count += 1
@@ -141,8 +147,11 @@ def verify(place: Place, kept: tuple[str, ...], as_json: bool) -> None:
     Each row is linked to the one before under a key outside the database, and the newest link is published every
     minute. A head from another machine finds even what was done by somebody who could write to auth's data folder.
     """
+    from hyperinfer.cli import audit_report
+    from hyperinfer.workers.auth.audit.given import given_heads
+    from hyperinfer.workers.auth.audit.here import verify_here
 
-    async def report() -> Report:
+    async def report() -> "Report":
         now = SystemClock().now()
         given = [head for text in kept for head in given_heads(text, swarm=place.paths.swarm, now=now)]
         async with place.opened() as engine:
@@ -163,8 +172,10 @@ def verify(place: Place, kept: tuple[str, ...], as_json: bool) -> None:
 @on_place
 def head(place: Place, as_json: bool) -> None:
     """Print number and link of the newest row, to be kept where nobody can change it."""
+    from hyperinfer.facilities.store import Database
+    from hyperinfer.workers.auth.audit import heads
 
-    async def newest() -> AuditHead | None:
+    async def newest() -> "AuditHead | None":
         async with place.opened() as engine:
             return await heads.newest(Database(engine), SystemClock().now())
 
@@ -185,8 +196,10 @@ def restart(place: Place, yes: bool) -> None:
 
     The rows of before stay where they are and are verified no longer: export them first. Auth must not run.
     """
+    from hyperinfer.kernel.paths import locked
+    from hyperinfer.workers.auth.audit import anew
 
-    async def begin() -> Mark:
+    async def begin() -> "Mark":
         async with place.opened() as engine:
             return await anew.restart(engine, place.paths.data, SystemClock())
 

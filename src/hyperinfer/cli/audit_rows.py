@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
-from hyperinfer.contracts.audit import AuditQuery, AuditRow
 from hyperinfer.errors import BadRequest
 from hyperinfer.protocol.spreadsheet import csv_line
-from hyperinfer.workers.auth.audit.log import AuditLog
+
+if TYPE_CHECKING:
+    from hyperinfer.contracts.audit import AuditQuery, AuditRow
+    from hyperinfer.workers.auth.audit.log import AuditLog
 
 F = TypeVar("F", bound=Callable[..., object])
 
 SHORT = 8
 """How much is shown of the random id of an account that is gone."""
 TITLES = ("row", "time (UTC)", "action", "outcome", "by", "on", "from")
-CSV_TITLES = csv_line(AuditRow.__struct_fields__)
+SPARE = ("from", "row", "on")
+"""What a narrow terminal can do without, first what is missed least."""
 
 
 def filters(command: F) -> F:
@@ -34,7 +37,7 @@ def filters(command: F) -> F:
 
 
 async def query_of(
-    log: AuditLog,
+    log: "AuditLog",
     *,
     limit: int,
     since: str | None,
@@ -42,8 +45,10 @@ async def query_of(
     action: str | None,
     user: str | None,
     outcome: Any,
-) -> AuditQuery:
+) -> "AuditQuery":
     """The options as the contract has them. Raises `BadRequest`, `NotFound`."""
+    from hyperinfer.contracts.audit import AuditQuery
+
     return AuditQuery(
         since=_moment(since, "--since"),
         until=_moment(until, "--until"),
@@ -54,25 +59,32 @@ async def query_of(
     )
 
 
-def line(row: AuditRow) -> tuple[object, ...]:
+def line(row: "AuditRow") -> tuple[object, ...]:
     """A row for people, under `TITLES`."""
     when = row.at[:19].replace("T", " ")
     done_by = _who(row.actor_name, row.actor) or ("this machine" if row.gateway == "local" else "")
     return row.seq, when, row.action, row.outcome, done_by, _who(row.target_name, row.target), row.remote
 
 
-def plain(row: AuditRow) -> dict[str, Any]:
+def plain(row: "AuditRow") -> dict[str, Any]:
     """A row for programs, in snake_case."""
     return msgspec.structs.asdict(row)
 
 
-def json_line(row: AuditRow) -> str:
+def json_line(row: "AuditRow") -> str:
     """A row as a line of JSON."""
     return msgspec.json.encode(plain(row)).decode() + "\n"
 
 
-def csv_row(row: AuditRow) -> str:
-    """A row as a line of CSV, its details as JSON, under `CSV_TITLES`."""
+def csv_titles() -> str:
+    """The first line of CSV."""
+    from hyperinfer.contracts.audit import AuditRow
+
+    return csv_line(AuditRow.__struct_fields__)
+
+
+def csv_row(row: "AuditRow") -> str:
+    """A row as a line of CSV, its details as JSON, under `csv_titles`."""
     cells = (*msgspec.structs.astuple(row)[:-1], msgspec.json.encode(row.details).decode())
     return csv_line(cells)
 

@@ -10,7 +10,7 @@ from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import ALIASES, SETTINGS, known_swarm, load
 from hyperinfer.cli.table import show_table
-from hyperinfer.cli.times import duration
+from hyperinfer.cli.times import duration, minute
 from hyperinfer.facilities.clock import SystemClock
 
 SHORT = 12
@@ -117,12 +117,12 @@ def list_invites(as_json: bool) -> None:
                 one.role,
                 one.name,
                 one.state(now),
-                f"{one.expires:%Y-%m-%d %H:%M}",
+                minute(one.expires),
                 one.spent_by and one.spent_by[:SHORT],
             )
             for one in found
         ]
-        show_table(("id", "role", "name", "state", "expires (utc)", "spent by"), rows)
+        show_table(("id", "role", "name", "state", "expires", "spent by"), rows, spare=("spent by", "name", "expires"))
     else:
         note("There is no invite yet.")
 

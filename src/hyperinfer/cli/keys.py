@@ -10,11 +10,10 @@ from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import account_at, forget_key, looking_after
 from hyperinfer.cli.manner import note, say, show_json
-from hyperinfer.cli.people import KEY_TITLES, found_active_key, found_key, key_facts, key_line
+from hyperinfer.cli.people import KEY_SPARE, KEY_TITLES, found_active_key, found_key, key_facts, key_line
 from hyperinfer.cli.table import show_facts, show_table
 from hyperinfer.cli.times import duration, end, minute
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.sdk import profile
 
 if TYPE_CHECKING:
     from hyperinfer.sdk import AsyncClient, Key, NewKey
@@ -65,7 +64,7 @@ def list_keys(as_json: bool, gateway: str | None) -> None:
         show_json(keys)
     elif keys:
         now = SystemClock().now()
-        show_table(KEY_TITLES, [key_line(key, now) for key in keys])
+        show_table(KEY_TITLES, [key_line(key, now) for key in keys], spare=KEY_SPARE)
     else:
         note("You have no API key. `hyperinfer keys create NAME` makes one.")
 
@@ -216,6 +215,8 @@ def _show_new(key: "NewKey", *, as_json: bool) -> None:
 
 
 def _use(key: str, gateway: str | None) -> None:
+    from hyperinfer.sdk import profile
+
     account = account_at(gateway)
     profile.keep(account, account.with_key(key))
     note("Your profile holds it from now on, for ask and chat.")

@@ -1,18 +1,30 @@
 """Limits as people type and read them: `requests-per-minute=10`."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from msgspec.structs import asdict
 
 from hyperinfer.errors import BadRequest
-from hyperinfer.sdk import Limits
+
+if TYPE_CHECKING:
+    from hyperinfer.sdk import Limits
 
 F = TypeVar("F", bound=Callable[..., object])
 
 NONE = "none"
-NAMES = tuple(name.replace("_", "-") for name in Limits.__struct_fields__)
+NAMES = (
+    "requests-per-minute",
+    "requests-per-hour",
+    "tokens-per-minute",
+    "tokens-per-day",
+    "tokens-per-month",
+    "concurrent-requests",
+    "requests-per-interval",
+    "interval-minutes",
+)
+"""As `sdk.Limits` has them, said here so that a help is shown without the client library."""
 
 HELP = """\b
 Limits: NAME=NUMBER, NAME=none to take one away, or none for all. The names:
@@ -25,8 +37,10 @@ option: Callable[[F], F] = click.option(
 )
 
 
-def read(texts: Sequence[str], *, before: Limits | None = None) -> Limits | None:
+def read(texts: Sequence[str], *, before: "Limits | None" = None) -> "Limits | None":
     """The limits that are wished, laid over those of before; nothing where nothing is said. Raises `BadRequest`."""
+    from hyperinfer.sdk import Limits
+
     if not texts:
         return None
     wished = asdict(before or Limits())
@@ -44,7 +58,7 @@ def read(texts: Sequence[str], *, before: Limits | None = None) -> Limits | None
     return Limits(**wished)
 
 
-def words(limits: Limits | None) -> str:
+def words(limits: "Limits | None") -> str:
     """Limits as they are typed; nothing for none."""
     given = asdict(limits) if limits else {}
     return " ".join(f"{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None)

@@ -52,31 +52,22 @@ def command(name: str | None, with_key: bool, gateway: str | None) -> None:
 
 
 async def _login(address: str, name: str, password: str) -> None:
-    from hyperinfer.facilities.clock import SystemClock
-    from hyperinfer.sdk import AsyncClient, profile
+    from hyperinfer.cli.gateway import log_in
 
-    async with AsyncClient(address, api_key="") as client:
-        try:
-            session = await client.sessions.login(name, password)
-        except Unauthenticated as error:
-            raise Unauthenticated(error.message) from error  # without the hint to log in
-    known = profile.load().at(address, session.user.username) or profile.Account(gateway=address)
-    account = known.in_session(session, SystemClock().now())
-    profile.save(account)
-    say(f"Logged in to {address} as {session.user.username}.")
+    account = await log_in(address, name, password)
+    say(f"Logged in to {address} as {account.username}.")
     await _forget_dead_key(account)
 
 
 async def _forget_dead_key(account: "Account") -> None:
     """Forget a kept API key that works no longer: it would be presented for ever."""
-    from hyperinfer.cli.gateway import forget_key
+    from hyperinfer.cli.gateway import forget_key, opened
     from hyperinfer.facilities.clock import SystemClock
-    from hyperinfer.sdk import AsyncClient
 
     if not account.api_key:
         return
     try:
-        async with AsyncClient(account.gateway, api_key=account.token) as client:
+        async with opened(account.gateway, account.token) as client:
             keys = await client.keys.list()
     except HyperinferError:
         return
@@ -86,13 +77,14 @@ async def _forget_dead_key(account: "Account") -> None:
 
 
 async def _keep_key(address: str, key: str) -> None:
+    from hyperinfer.cli.gateway import opened
     from hyperinfer.protocol import api_keys
-    from hyperinfer.sdk import AsyncClient, profile
+    from hyperinfer.sdk import profile
 
     known = api_keys.parse(key)
     if known is None:
         raise BadRequest("This is no API key, or a part of it is missing: a key begins with hi_ and is shown once.")
-    async with AsyncClient(address, api_key=key) as client:
+    async with opened(address, key) as client:
         try:
             await client.models.list()
         except Forbidden:

@@ -40,9 +40,9 @@ def command(everything: bool, gateway: str | None) -> None:
 
 async def _end(account: "Account") -> str | None:
     """End the session; why that failed, if it did."""
-    from hyperinfer.sdk import AsyncClient
+    from hyperinfer.cli.gateway import opened
 
-    async with AsyncClient(account.gateway, api_key=account.token) as client:
+    async with opened(account.gateway, account.token) as client:
         try:
             await client.sessions.logout()
         except Unauthenticated:

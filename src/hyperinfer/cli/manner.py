@@ -52,6 +52,11 @@ def sentence(error: HyperinferError) -> str:
     return error.message
 
 
+def ascii_only() -> bool:
+    """Whether the output can show no other characters."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
 def printable(text: str) -> str:
     """Text of another's making without the control characters that would act on a terminal."""
     return "".join(char for char in text if char in KEPT_CONTROLS or unicodedata.category(char) != "Cc")

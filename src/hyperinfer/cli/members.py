@@ -1,18 +1,23 @@
 """`hyperinfer members`: which workers the swarm admits."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from hyperinfer.cli import authority, options
+from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import ALIASES, known_swarm
 from hyperinfer.cli.table import show_table
-from hyperinfer.contracts.membership import Member
+from hyperinfer.cli.times import day
+from hyperinfer.contracts.method import ANY_MEMBER
 from hyperinfer.errors import Conflict, NotFound
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.kernel import members
-from hyperinfer.kernel.membership import file
+
+if TYPE_CHECKING:
+    from hyperinfer.contracts.membership import Member
 
 SHORT = 12
 """How many digits of a key are shown, and are enough to name a member."""
@@ -45,12 +50,15 @@ def command(context: click.Context, as_json: bool) -> None:
     "roles",
     multiple=True,
     required=True,
-    type=click.Choice(sorted({*members.ROLES, *ALIASES})),
+    type=click.Choice(sorted({*ANY_MEMBER.roles, *ALIASES})),
     help="What the worker may be; may be repeated.",
 )
 @click.option("--name", default="", help="What to call it.")
 def add(key: str, roles: tuple[str, ...], name: str) -> None:
     """Admit a worker by its public KEY, as `hyperinfer identity` prints it there."""
+    from hyperinfer.cli import authority
+    from hyperinfer.kernel import members
+
     wanted = [ALIASES.get(role, role) for role in roles]
     folder = known_swarm()
     member = members.add(
@@ -73,7 +81,7 @@ def list_members(as_json: bool) -> None:
 
 
 def _list(*, as_json: bool) -> None:
-    found = file.read(known_swarm()).members
+    found = _members(known_swarm())
     if as_json:
         show_json(
             [
@@ -93,12 +101,12 @@ def _list(*, as_json: bool) -> None:
                 one.public_key[:SHORT],
                 one.name,
                 ",".join(one.roles),
-                one.since and f"{one.since:%Y-%m-%d}",
-                one.revoked and f"{one.revoked:%Y-%m-%d}",
+                day(one.since),
+                day(one.revoked),
             )
             for one in found
         ]
-        show_table(("key", "name", "roles", "since", "revoked"), rows)
+        show_table(("key", "name", "roles", "since", "revoked"), rows, spare=("since",))
     else:
         note("There is no member yet: the swarm admits nobody.")
 
@@ -110,8 +118,11 @@ def revoke(key: str) -> None:
 
     Its connections are cut within seconds.
     """
+    from hyperinfer.cli import authority
+    from hyperinfer.kernel import members
+
     folder = known_swarm()
-    found = _find(key.strip(), file.read(folder).members)
+    found = _find(key.strip(), _members(folder))
     member = members.revoke(folder, found.key, now=SystemClock().now(), auth=authority.at_hand(folder))
     say(f"{_title(member)} is no member any more.")
     noted("member.revoked", member=member.public_key)
@@ -122,14 +133,23 @@ def revoke(key: str) -> None:
 @click.argument("name")
 def rename(key: str, name: str) -> None:
     """Give a worker, named as in `revoke`, another NAME."""
+    from hyperinfer.cli import authority
+    from hyperinfer.kernel import members
+
     folder = known_swarm()
-    found = _find(key.strip(), file.read(folder).members)
+    found = _find(key.strip(), _members(folder))
     member = members.rename(folder, found.key, name, now=SystemClock().now(), auth=authority.at_hand(folder))
     say(f"{_title(found)} is now {_title(member)}.")
     noted("member.renamed", member=member.public_key, name=member.name)
 
 
-def _find(wanted: str, all_members: tuple[Member, ...]) -> Member:
+def _members(folder: Path) -> "tuple[Member, ...]":
+    from hyperinfer.kernel.membership import file
+
+    return file.read(folder).members
+
+
+def _find(wanted: str, all_members: "tuple[Member, ...]") -> "Member":
     start = wanted.lower()
     found = [one for one in all_members if one.name == wanted or (len(start) >= 8 and one.public_key.startswith(start))]
     # Of those that share a name, the ones that were revoked are seldom meant.
@@ -141,5 +161,5 @@ def _find(wanted: str, all_members: tuple[Member, ...]) -> Member:
     return found[0]
 
 
-def _title(member: Member) -> str:
+def _title(member: "Member") -> str:
     return f"{member.name} ({member.public_key[:SHORT]})" if member.name else member.public_key[:SHORT]

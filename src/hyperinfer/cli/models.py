@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hyperinfer.cli import models_here, models_placed, models_pull, options
+from hyperinfer.cli import guesses, models_here, models_placed, models_pull, options
 from hyperinfer.cli.examples import examples
-from hyperinfer.cli.gateway import asking
+from hyperinfer.cli.gateway import account_at, asking
 from hyperinfer.cli.manner import note, show_json
 from hyperinfer.cli.table import show_table
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hyperinfer.sdk import AsyncClient, Model
 
 TITLES = ("model", "state", "workers", "slots", "busy", "queued", "context", "tokens/s", "can")
+SPARE = ("can", "context", "queued", "workers", "tokens/s", "busy", "slots")
+"""What a narrow terminal can do without, first what is missed least."""
 
 
 @click.group(
@@ -62,10 +64,11 @@ def _list(*, as_json: bool, gateway: str | None) -> None:
         return await client.models.list()
 
     models = asking(gateway, find)
+    guesses.remember(account_at(gateway).gateway, [model.id for model in models])
     if as_json:
         show_json(models)
     elif models:
-        show_table(TITLES, [_line(model) for model in models])
+        show_table(TITLES, [_line(model) for model in models], spare=SPARE)
     else:
         note("No model is served now: no inference worker is ready. `hyperinfer status` shows those of this machine.")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHORT = 12
 TITLES = ("worker", "model", "state", "slots", "queued", "tokens/s", "first token", "errors", "memory")
+SPARE = ("memory", "errors", "first token", "queued", "tokens/s", "slots")
 
 
 @click.command("ps")
@@ -36,7 +37,7 @@ def command(as_json: bool, gateway: str | None) -> None:
         return
     rows = [row for worker in workers for row in _rows(worker)]
     if rows:
-        show_table(TITLES, rows)
+        show_table(TITLES, rows, spare=SPARE)
     for worker in workers:
         for backend in worker.backends:
             if not backend.available:

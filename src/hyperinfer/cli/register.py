@@ -1,12 +1,17 @@
 """`hyperinfer register`: make an account at a gateway, and begin to use it."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from hyperinfer.cli import options
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
+
+if TYPE_CHECKING:
+    from hyperinfer.sdk import Registered
+    from hyperinfer.sdk.profile import Account
 
 
 @click.command(
@@ -40,15 +45,7 @@ def command(email: str, username: str | None, code: str | None, as_json: bool, g
 async def _register(
     address: str, *, email: str, password: str, username: str | None, code: str | None, as_json: bool
 ) -> None:
-    from hyperinfer.facilities.clock import SystemClock
-    from hyperinfer.sdk import AsyncClient, profile
-
-    async with AsyncClient(address, api_key="") as client:
-        made = await client.account.register(email=email, password=password, username=username, code=code)
-        account = profile.Account(gateway=address, username=made.username, api_key=made.api_key.key)
-        profile.save(account)  # before anything else may go wrong: the key is told this once
-        session = await client.sessions.login(made.username, password)
-    profile.save(account.in_session(session, SystemClock().now()))
+    made, _ = await begin(address, email=email, password=password, username=username, code=code)
     if as_json:
         show_json(made)
         return
@@ -56,3 +53,21 @@ async def _register(
     note(
         f"Your first API key, {made.api_key.name}, is kept in your profile. For applications: hyperinfer keys create NAME"
     )
+
+
+async def begin(
+    address: str, *, email: str, password: str, username: str | None = None, code: str | None = None
+) -> "tuple[Registered, Account]":
+    """Make an account, log in, and keep both in the profile, which is in use from now on. Raises what is refused."""
+    from hyperinfer.cli.gateway import opened
+    from hyperinfer.facilities.clock import SystemClock
+    from hyperinfer.sdk import profile
+
+    async with opened(address, "") as client:
+        made = await client.account.register(email=email, password=password, username=username, code=code)
+        account = profile.Account(gateway=address, username=made.username, api_key=made.api_key.key)
+        profile.save(account)  # before anything else may go wrong: the key is told this once
+        session = await client.sessions.login(made.username, password)
+    account = account.in_session(session, SystemClock().now())
+    profile.save(account)
+    return made, account

@@ -27,7 +27,7 @@ def command(gateway: str | None) -> None:
 
 
 async def _reset(address: str, token: str, password: str) -> None:
-    from hyperinfer.sdk import AsyncClient
+    from hyperinfer.cli.gateway import opened
 
-    async with AsyncClient(address, api_key="") as client:
+    async with opened(address, "") as client:
         await client.account.reset_password(token=token, password=password)

@@ -3,17 +3,22 @@
 Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted.
 """
 
+import contextvars
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from hyperinfer import __version__
 from hyperinfer.cli.examples import examples
 from hyperinfer.errors import HyperinferError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -31,12 +36,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "worker": "Run one worker of a swarm.",
         "bridge": "Serve a gateway's API here, wherever the gateway is.",
         "dht": "Run a bootstrap node for a private swarm.",
-        "status": "Show the workers of this machine.",
+        "status": "Show the workers of this machine, or what a gateway sees.",
     },
     "People": {
         "register": "Make an account at a gateway.",
         "login": "Log in to a gateway.",
         "logout": "End your session.",
+        "whoami": "Show who you are, where, and by which credentials.",
+        "profile": "List, use, name and remove the profiles of this machine.",
         "account": "Show, change, export or delete your account.",
         "password": "Change your password.",
         "reset": "Set a password by a one-time token.",
@@ -55,10 +62,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "identity": "Print a worker's public key.",
     },
     "Machine": {
-        "config": "Show the settings in force.",
+        "config": "Show the settings in force, and where files are.",
         "db": "Upgrade, back up, restore and check auth's database.",
         "audit": "Read the audit log, and verify it.",
         "driver": "Install or look at the swarm driver.",
+        "completion": "Print what completes commands in your shell.",
+        "help": "Show the help of a command.",
     },
 }
 """Commands by section, each with its one line of help; the file of a command has its name."""
@@ -77,6 +86,24 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"hyperinfer.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant. Raises `NoSuchCommand` with those whose names are near."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            names = self.list_commands(ctx)
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Commands that begin so; nothing is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        lines = {name: line for section in SECTIONS.values() for name, line in section.items()}
+        found = [CompletionItem(name, help=line) for name, line in lines.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands under their sections; nothing is imported for it."""
@@ -100,25 +127,35 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows what it can
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command; every failure is told in one sentence on standard error. Returns the exit code."""
+    given = None if arguments is None else list(arguments)
     try:
-        code = root.main(None if arguments is None else list(arguments), "hyperinfer", standalone_mode=False)
+        # What a command chooses, such as a profile, lasts as long as it does.
+        code = contextvars.copy_context().run(root.main, given, "hyperinfer", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        # What is left in the buffer has no reader either; without this the interpreter complains at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
+        return _unread()
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         return _misused(error)
     except Exception as error:  # noqa: BLE001 - the edge of the process: nothing leaves it but a sentence
-        return _failed(error)
+        return _unread() if all(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)) else _failed(error)
     return code if isinstance(code, int) else 0
+
+
+def _unread() -> int:
+    """Whoever reads our output is gone. What is left in the buffer has no reader either: thrown away, so that the interpreter
+    does not complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_FAILURE
 
 
 def _misused(error: click.ClickException) -> int:
@@ -127,11 +164,19 @@ def _misused(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split())
+    message = message if message.endswith(("?", "?)")) else message.rstrip(".") + "."
     context = getattr(error, "ctx", None)
+    if isinstance(error, click.exceptions.NoSuchOption) and not error.possibilities and context:
+        message = f"{message} There is {_options_of(context)}."
     path = context.command_path if context else "hyperinfer"
-    complain(f"{message}. See `{path} --help`." if isinstance(error, click.UsageError) else f"{message}.")
+    complain(f"{message} See `{path} --help`." if isinstance(error, click.UsageError) else message)
     return error.exit_code
+
+
+def _options_of(context: click.Context) -> str:
+    options = [one for one in context.command.get_params(context) if isinstance(one, click.Option) and not one.hidden]
+    return ", ".join(max(one.opts, key=len) for one in options)
 
 
 def _failed(error: Exception) -> int:

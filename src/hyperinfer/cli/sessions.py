@@ -49,7 +49,7 @@ def list_sessions(as_json: bool, gateway: str | None) -> None:
         )
         for one in found
     ]
-    show_table(("id", "opened", "ends", "from", "client"), rows)
+    show_table(("id", "opened", "ends", "from", "client"), rows, spare=("client", "from"))
 
 
 @command.command("end")

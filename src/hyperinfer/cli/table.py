@@ -1,5 +1,8 @@
-"""Plain columns: aligned, never cut, readable by people and by `awk`. Numbers stand on the right."""
+"""Plain columns: aligned, readable by people and by `awk`. Numbers stand on the right. Where a program reads, nothing is cut."""
 
+import shutil
+import sys
+import unicodedata
 from collections.abc import Sequence
 
 from hyperinfer.cli.manner import for_output, say
@@ -7,27 +10,71 @@ from hyperinfer.cli.manner import for_output, say
 GAP = "  "
 
 
-def show_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their titles; an empty cell is a dash."""
+def show_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, spare: Sequence[str] = ()) -> None:
+    """Print rows under their titles; an empty cell is a dash.
+
+    On a terminal that is too narrow the columns named by `spare` are left out, one after the other; where that does not
+    suffice, each row is shown as facts. A program that reads gets every column.
+    """
     cells = [[for_output(str(cell)) if cell not in (None, "") else "-" for cell in row] for row in rows]
-    widths = [max(len(title), *(len(row[at]) for row in cells), 0) for at, title in enumerate(titles)]
+    widths = [max(columns_of(title), *(columns_of(row[at]) for row in cells), 0) for at, title in enumerate(titles)]
     numbers = [_is_numeric([row[at] for row in rows]) for at in range(len(titles))]
-    say(_line([title.upper() for title in titles], widths, numbers), dim=True)
-    for row in cells:
-        say(_line(row, widths, numbers))
+    kept = _fitting(titles, widths, spare, terminal_width())
+    if not kept:
+        _show_records(titles, cells)
+        return
+    lines = (
+        _line([line[at] for at in kept], [widths[at] for at in kept], [numbers[at] for at in kept])
+        for line in ([title.upper() for title in titles], *cells)
+    )
+    say(next(lines), dim=True)
+    for line in lines:
+        say(line)
 
 
 def show_facts(facts: Sequence[tuple[str, object]]) -> None:
     """Print values beside their names; those that are empty are left out."""
     known = [(name, str(value)) for name, value in facts if value not in (None, "")]
-    width = max((len(name) for name, _ in known), default=0)
+    width = max((columns_of(name) for name, _ in known), default=0)
     for name, value in known:
-        say(f"{name.ljust(width)}{GAP}{for_output(value)}")
+        say(f"{_padded(name, width)}{GAP}{for_output(value)}")
 
 
 def clipped(text: str, most: int) -> str:
     """Text that others choose the length of, in so many characters at most."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def terminal_width() -> int | None:
+    """How many columns the output has; nothing where a program reads it."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def _fitting(titles: Sequence[str], widths: Sequence[int], spare: Sequence[str], columns: int | None) -> list[int]:
+    """The columns that a terminal has room for; none where even those that must be there do not fit."""
+    kept = list(range(len(titles)))
+    if columns is None:
+        return kept
+    leaving = [titles.index(title) for title in spare if title in titles]
+    while sum(widths[at] for at in kept) + len(GAP) * (len(kept) - 1) > columns:
+        if not leaving:
+            return []
+        kept.remove(leaving.pop(0))
+    return kept
+
+
+def _show_records(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for at, row in enumerate(rows):
+        if at:
+            say()
+        show_facts([(title, cell) for title, cell in zip(titles, row, strict=True) if cell != "-"])
 
 
 def _is_numeric(column: Sequence[object]) -> bool:
@@ -38,7 +85,12 @@ def _is_numeric(column: Sequence[object]) -> bool:
 
 def _line(cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
     padded = (
-        cell.rjust(width) if is_number else cell.ljust(width)
+        _padded(cell, width, on_the_right=is_number)
         for cell, width, is_number in zip(cells, widths, numbers, strict=True)
     )
     return GAP.join(padded).rstrip()
+
+
+def _padded(text: str, width: int, *, on_the_right: bool = False) -> str:
+    blanks = " " * (width - columns_of(text))
+    return blanks + text if on_the_right else text + blanks

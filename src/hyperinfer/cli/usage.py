@@ -2,25 +2,33 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from datetime import datetime
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from hyperinfer.cli import options
+from hyperinfer.cli.bars import bar
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import looking_after
-from hyperinfer.cli.manner import note, say, show_json
+from hyperinfer.cli.manner import ascii_only, note, say, show_json
 from hyperinfer.cli.people import found_key, found_user
-from hyperinfer.cli.table import clipped, show_table
+from hyperinfer.cli.table import GAP, clipped, columns_of, show_table, terminal_width
 from hyperinfer.cli.times import minute
-from hyperinfer.sdk import AsyncClient, RequestRow, UsageReport, UsageRow
+
+if TYPE_CHECKING:
+    from hyperinfer.sdk import AsyncClient, RequestRow, UsageReport, UsageRow
 
 F = TypeVar("F", bound=Callable[..., object])
 
 LABEL_CHARS = 20
 MODEL_CHARS = 26
+BAR_COLUMNS = 16
+MIN_BAR_COLUMNS = 8
+PLOT_COLUMNS = 80
+SPARE = ("", "errors", "prompt", "completion")
+"""What a narrow terminal can do without, first what is missed least."""
 NOTHING = "Nothing was asked in this time."
 
 day = click.DateTime(formats=["%Y-%m-%d"])
@@ -48,6 +56,7 @@ def filters(command: F) -> F:
     invoke_without_command=True,
     epilog=examples(
         "hyperinfer usage",
+        "hyperinfer usage --plot",
         "hyperinfer usage --group model --since 2026-11-01",
         "hyperinfer usage --all --group user --csv > usage.csv",
         "hyperinfer usage requests --status error",
@@ -61,9 +70,10 @@ def filters(command: F) -> F:
     show_default=True,
     help="What each row sums up.",
 )
+@click.option("--plot", is_flag=True, help="Draw the tokens as bars instead.")
 @click.pass_context
 def command(
-    context: click.Context, /, group: Any, as_csv: bool, as_json: bool, gateway: str | None, **which: Any
+    context: click.Context, /, group: Any, plot: bool, as_csv: bool, as_json: bool, gateway: str | None, **which: Any
 ) -> None:
     """Show what was used: requests and tokens, by day unless said.
 
@@ -74,16 +84,19 @@ def command(
         if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in context.params):
             raise click.UsageError(f"Give the options after `{context.invoked_subcommand}`.", context)
         return
-    _check_form(as_csv=as_csv, as_json=as_json)
+    _check_form(as_csv=as_csv, as_json=as_json, plot=plot)
 
-    async def show(client: AsyncClient) -> None:
+    async def show(client: "AsyncClient") -> None:
         query, everybody = await _query(client, **which)
         usage = client.admin.usage if everybody else client.usage
         if as_csv:
             await _write(usage.report_csv(group, **query))
             return
         report = await usage.report(group, **query)
-        show_json(report) if as_json else _show(report)
+        if as_json:
+            show_json(report)
+        else:
+            _plot(report) if plot else _show(report)
 
     looking_after(gateway, show)
 
@@ -103,7 +116,7 @@ def requests(status: Any, limit: int, as_csv: bool, as_json: bool, gateway: str 
     """
     _check_form(as_csv=as_csv, as_json=as_json)
 
-    async def show(client: AsyncClient) -> None:
+    async def show(client: "AsyncClient") -> None:
         query, everybody = await _query(client, **which)
         usage = client.admin.usage if everybody else client.usage
         if as_csv:
@@ -116,7 +129,7 @@ def requests(status: Any, limit: int, as_csv: bool, as_json: bool, gateway: str 
 
 
 async def _query(
-    client: AsyncClient,
+    client: "AsyncClient",
     *,
     since: datetime | None,
     until: datetime | None,
@@ -134,28 +147,54 @@ async def _query(
     return query, everybody or user is not None
 
 
-def _check_form(*, as_csv: bool, as_json: bool) -> None:
-    if as_csv and as_json:
-        raise click.UsageError("Give --csv or --json, not both.")
+def _check_form(**forms: bool) -> None:
+    if len(given := [name.replace("as_", "--") for name, wanted in forms.items() if wanted]) > 1:
+        raise click.UsageError(f"Give one of {' and '.join(given)}.")
 
 
-def _show(report: UsageReport) -> None:
+def _show(report: "UsageReport") -> None:
     if not report.rows:
         note(NOTHING)
         return
     priced = report.currency is not None and any(row.cost is not None for row in (*report.rows, report.total))
     titles = [report.group, "requests", "errors", "prompt", "completion", "tokens"]
     rows = [_line(row, priced=priced) for row in (*report.rows, report.total)]
-    show_table([*titles, f"cost ({report.currency})"] if priced else titles, rows)
+    if priced:
+        titles.append(f"cost ({report.currency})")
+    if report.group == "day" and terminal_width() is not None:
+        most = max(row.total_tokens for row in report.rows)
+        titles.append("")
+        for line, row in zip(rows, report.rows, strict=False):  # the total has no bar
+            line.append(bar(row.total_tokens, most, BAR_COLUMNS, plain=ascii_only()))
+        rows[-1].append("")
+    show_table(titles, rows, spare=SPARE)
 
 
-def _line(row: UsageRow, *, priced: bool) -> list[object]:
+def _plot(report: "UsageReport") -> None:
+    """Tokens as bars alone; of days also those without any."""
+    tokens = {clipped(row.label or row.key, LABEL_CHARS): row.total_tokens for row in report.rows}
+    if report.group == "day":
+        days = [report.since + timedelta(days=at) for at in range((report.until - report.since).days + 1)]
+        first = next((at for at, day in enumerate(days) if tokens.get(day.isoformat())), len(days))
+        tokens = {day.isoformat(): tokens.get(day.isoformat(), 0) for day in days[first:]}
+    if not any(tokens.values()):
+        note(NOTHING)
+        return
+    names = max(columns_of(name) for name in tokens)
+    numbers = max(len(f"{count:,}") for count in tokens.values())
+    room = max(MIN_BAR_COLUMNS, (terminal_width() or PLOT_COLUMNS) - names - numbers - 2 * len(GAP))
+    for name, count in tokens.items():
+        drawn = bar(count, max(tokens.values()), room, plain=ascii_only())
+        say(f"{name}{' ' * (names - columns_of(name))}{GAP}{count:>{numbers},}{GAP}{drawn}".rstrip())
+
+
+def _line(row: "UsageRow", *, priced: bool) -> list[object]:
     label = clipped(row.label or row.key, LABEL_CHARS)
     cells = [label, row.requests, row.errors, row.prompt_tokens, row.completion_tokens, row.total_tokens]
     return [*cells, row.cost] if priced else cells
 
 
-def _show_requests(rows: list[RequestRow], *, everybody: bool) -> None:
+def _show_requests(rows: "list[RequestRow]", *, everybody: bool) -> None:
     if not rows:
         note(NOTHING)
         return
@@ -172,10 +211,10 @@ def _show_requests(rows: list[RequestRow], *, everybody: bool) -> None:
         ]
         for row in rows
     ]
-    show_table([*titles, "user"] if everybody else titles, lines)
+    show_table([*titles, "user"] if everybody else titles, lines, spare=("ms", "compl.", "prompt", "user"))
 
 
-async def _first(rows: AsyncGenerator[RequestRow], most: int) -> list[RequestRow]:
+async def _first(rows: "AsyncGenerator[RequestRow]", most: int) -> "list[RequestRow]":
     found: list[RequestRow] = []
     async with aclosing(rows):
         async for row in rows:

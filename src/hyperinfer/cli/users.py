@@ -9,7 +9,7 @@ from hyperinfer.cli import options, users_here, users_invites
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import looking_after
 from hyperinfer.cli.manner import note, say, show_json
-from hyperinfer.cli.people import USER_TITLES, account_facts, found_user, user_line
+from hyperinfer.cli.people import USER_SPARE, USER_TITLES, account_facts, found_user, user_line
 from hyperinfer.cli.table import show_facts, show_table
 from hyperinfer.cli.times import minute
 
@@ -69,7 +69,7 @@ def list_users(query: str, limit: int, as_json: bool, gateway: str | None) -> No
     if as_json:
         show_json(users)
     elif users:
-        show_table(USER_TITLES, [user_line(user) for user in users])
+        show_table(USER_TITLES, [user_line(user) for user in users], spare=USER_SPARE)
     else:
         note("No account matches.")
     if is_more and not as_json:

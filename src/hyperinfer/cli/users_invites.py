@@ -58,7 +58,7 @@ def list_invites(as_json: bool, gateway: str | None) -> None:
         show_json(found)
     elif found:
         rows = [(one.id[:SHORT], one.email, one.role, one.tier, one.state, minute(one.expires_at)) for one in found]
-        show_table(("id", "for", "role", "tier", "state", "expires"), rows)
+        show_table(("id", "for", "role", "tier", "state", "expires"), rows, spare=("role", "tier"))
     else:
         note("Nobody has been invited.")
 

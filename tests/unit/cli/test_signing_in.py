@@ -394,19 +394,6 @@ def test_an_account_is_deleted_by_its_name_and_password(command: Command, url: s
     assert (account.username, account.api_key, account.token) == ("", "", "")
 
 
-def test_one_profile_holds_several_accounts(command: Command, url: str) -> None:
-    assert "holds no account {" not in command("account", "list").out
-    profile.save(profile.Account(gateway=url, username="admin", api_key=KEY.text))
-    in_session(url)
-    lines = command("account", "list").out.splitlines()
-    assert [line.split()[:3] for line in lines[1:3]] == [["ada*", url, "-"], ["admin", url, KEY.prefix]]
-    assert command("account", "use", "admin").out == f"You are admin at {url} from now on.\n"
-    shown = command("account", "list", "--json").out
-    assert [(one["username"], one["in_use"]) for one in json.loads(shown)][:2] == [("admin", True), ("ada", False)]
-    assert KEY.text not in shown
-    assert "holds no account 'bob'" in command("account", "use", "bob").err
-
-
 # --- sessions ------------------------------------------------------------------------------------------------
 
 SESSIONS = people.OpenSessions(

@@ -1,0 +1,1 @@
+"""A conversation on the terminal: what is typed, what is shown, what is kept."""
