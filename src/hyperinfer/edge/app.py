@@ -14,12 +14,12 @@ from hyperinfer.edge.endpoint import routes_of
 from hyperinfer.edge.errors import WrongHttpMethod
 from hyperinfer.edge.guard import Guard
 from hyperinfer.edge.model_route import ModelRoute
+from hyperinfer.edge.no_route import NoRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
 from hyperinfer.edge.platform import original
 from hyperinfer.edge.ws import PATH as WEB_SOCKET
 from hyperinfer.edge.ws import WebSocketRoute
-from hyperinfer.errors import NotFound
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import HttpSettings
 
@@ -47,7 +47,7 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
     router = Router(
         routes=[*routes_of(every, gateway, settings), *DocsRoutes(document(every, version=__version__)).routes()],
         redirect_slashes=False,
-        default=_no_route,
+        default=NoRoute(operation.path for group in every for operation in group.operations),
     )
 
     sockets = WebSocketRoute(gateway, settings, timeout_s=request_timeout_s)
@@ -78,9 +78,3 @@ def _require_post(scope: Scope) -> None:
 
 def _wrong_method(scope: Scope, allow: str) -> WrongHttpMethod:
     return WrongHttpMethod(f"{scope['path'][:200]} takes {allow}, not {scope['method']}.", allow=allow)
-
-
-async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    raise NotFound(
-        f"There is no {scope['path'][:200]!r} here. The OpenAI API is under /v1, accounts and keys are under /api."
-    )

@@ -168,10 +168,27 @@ async def test_a_wrong_method(client: Client, method: str, path: str, allow: str
         assert allow in reply.headers["allow"]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/chat/completions/", "/metrics/x"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/v1/chat", "/metrics/x", "/" + "x" * 5000])
 async def test_an_unknown_route(client: Client, path: str) -> None:
     async with client.get(path) as reply:
         await refused(reply, 404, "/v1")
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/chat/completions", CHAT),
+        ("/v1/v1/chat/completions", CHAT),
+        ("/v1/chat/completions/", CHAT),
+        ("/api/v1/chat/completions", CHAT),
+        ("/openai/v1/models", "/v1/models"),
+        ("/api/models/", "/api/models"),
+        ("/v1/api/usage", "/api/usage"),
+    ],
+)
+async def test_a_route_that_a_wrong_base_url_makes_names_the_right_one(client: Client, path: str, meant: str) -> None:
+    async with client.post(path, json={}, headers=KEY) as reply:
+        await refused(reply, 404, f"Did you mean {meant}?")
 
 
 async def test_a_fault_of_ours_shows_no_internals(serve: Serve) -> None:
