@@ -47,7 +47,8 @@ class LoopThread:
         if os.getpid() != self._pid or self._loop.is_closed():
             last.close()
             return
-        asyncio.run_coroutine_threadsafe(last, self._loop).add_done_callback(lambda _: self._loop.stop())
+        ended = asyncio.run_coroutine_threadsafe(last, self._loop)
+        ended.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
         if threading.current_thread() is not self._thread:  # the collector may run in any thread
             self._thread.join(ABANDONED_S)
             if not self._thread.is_alive():

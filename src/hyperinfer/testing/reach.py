@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from hyperinfer import AsyncClient, Client
 from hyperinfer.contracts import audit, gateway, people, usage
 from hyperinfer.contracts.auth import Principal
-from hyperinfer.contracts.method import Method
+from hyperinfer.contracts.method import Method, Reply, Request
 from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net import Admission, Net
 from hyperinfer.facilities.net.hyperswarm import hyperswarm
@@ -67,6 +67,30 @@ def by_http(fake: FakeGateway) -> Iterator[Way]:
     """Over a socket."""
     with served(fake) as url:
         yield Way(url)
+
+
+@contextmanager
+def one_server() -> Iterator[Reach]:
+    """The same with one server for all, one after the other: to start one takes longer than most tests."""
+    present = _Present()
+
+    @contextmanager
+    def by_it(fake: FakeGateway) -> Iterator[Way]:
+        present.gateway = fake
+        yield Way(url)
+
+    with served(present) as url:
+        yield by_it
+
+
+class _Present(FakeGateway):
+    """Passes every call on to the gateway that is it now."""
+
+    gateway: FakeGateway
+
+    async def call(self, method: Method[Request, Reply], request: Request, **options: Any) -> Reply:
+        """Answer as it does."""
+        return await self.gateway.call(method, request, **options)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperinfer.testing.reach import Reach, by_http, by_swarm, drivers
+from hyperinfer.testing.reach import Reach, by_swarm, drivers, one_server
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +16,15 @@ def profile_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hyperinfer" / "profile.json"
 
 
-@pytest.fixture(params=[by_http, by_swarm], ids=["http", "swarm"])
-def reach(request: pytest.FixtureRequest) -> Reach:
-    """Either way; what holds of a client holds over both."""
-    way: Reach = request.param
-    return way
+@pytest.fixture(scope="module")
+def http() -> Iterator[Reach]:
+    with one_server() as way:
+        yield way
+
+
+@pytest.fixture(scope="module")
+def swarm() -> Reach:
+    return by_swarm
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +33,15 @@ def two_drivers() -> Iterator[Reach]:
         yield way
 
 
-@pytest.fixture(params=["http", "swarm", pytest.param("drivers", marks=pytest.mark.slow)])
+@pytest.fixture(params=["http", "swarm"])
+def reach(request: pytest.FixtureRequest) -> Reach:
+    """Either way; what holds of a client holds over both."""
+    way: Reach = request.getfixturevalue(request.param)
+    return way
+
+
+@pytest.fixture(params=["http", "swarm", pytest.param("two_drivers", marks=pytest.mark.slow)])
 def everywhere(request: pytest.FixtureRequest) -> Reach:
     """The same ways, and the real net."""
-    way: Reach
-    if request.param == "drivers":
-        way = request.getfixturevalue("two_drivers")
-        return way
-    way = by_http if request.param == "http" else by_swarm
+    way: Reach = request.getfixturevalue(request.param)
     return way
