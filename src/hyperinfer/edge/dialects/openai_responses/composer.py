@@ -81,7 +81,8 @@ class Composer:
         """The model has said this. Raises `BackendFailed` for an answer beyond every bound."""
         if said.reasoning_content:
             yield from self._say("reasoning", said.reasoning_content, ())
-        else:
+        if said.content or not said.reasoning_content:
+            self._grow(sum(map(_chars, logprobs)))
             self._unsaid += logprobs
         if said.content:
             told, self._unsaid = self._unsaid, []
@@ -99,6 +100,7 @@ class Composer:
             yield from self._announce(call)
         if not self._items:
             yield from self._say("text", "", ())
+        self._settle()
         for item in self._items:
             if item.status == "in_progress":
                 yield from item.done(status, self._event)
@@ -127,7 +129,7 @@ class Composer:
         return tuple(item.item for item in self._items)
 
     def _say(self, kind: PartKind, text: str, logprobs: Sequence[TokenLogprob]) -> Iterator[Event]:
-        self._grow(len(text) + sum(map(_chars, logprobs)))
+        self._grow(len(text))
         thinks = kind == "reasoning"
         if self._speech is not None and self._speech.thinks != thinks:
             yield from self._hush()
@@ -139,8 +141,14 @@ class Composer:
 
     def _hush(self) -> Iterator[Event]:
         if self._speech is not None:
+            self._settle()
             yield from self._speech.done("completed", self._event)
             self._speech = None
+
+    def _settle(self) -> None:
+        if self._speech is not None and not self._speech.thinks:
+            self._speech.remember(self._unsaid)
+        self._unsaid = []
 
     def _take_call(self, piece: SaidCall) -> Iterator[Event]:
         call = self._calls.get(piece.index)

@@ -67,7 +67,7 @@ class _Part:
 
     def take(self, text: str, logprobs: Sequence[TokenLogprob], event: Numbered) -> Event:
         self._texts.append(text)
-        self._logprobs += logprobs
+        self.remember(logprobs)
         match self.kind:
             case "text":
                 return event(TextDelta, **self._place, delta=text, logprobs=tuple(logprobs))
@@ -75,6 +75,9 @@ class _Part:
                 return event(RefusalDelta, **self._place, delta=text)
             case "reasoning":
                 return event(ReasoningDelta, **self._place, delta=text)
+
+    def remember(self, logprobs: Sequence[TokenLogprob]) -> None:
+        self._logprobs += logprobs
 
     def done(self, event: Numbered) -> Iterator[Event]:
         said = self.said
@@ -123,6 +126,10 @@ class Speech:
         place = {"item_id": self._id, "output_index": self.index, "content_index": len(self._parts)}
         self._parts.append(_Part(kind, place))
         yield self._parts[-1].added(event)
+
+    def remember(self, logprobs: Sequence[TokenLogprob]) -> None:
+        """So likely were tokens that came after all of its text."""
+        self._parts[-1].remember(logprobs)
 
     def done(self, status: ItemStatus, event: Numbered) -> Iterator[Event]:
         """It is over."""

@@ -1,5 +1,7 @@
 """What a chat answers, as much of it as a response is made of: whole, or chunk by chunk."""
 
+from typing import TypeVar
+
 from msgspec import Struct, UnsetType, structs
 
 from hyperinfer.contracts.openai import CompletionUsage
@@ -60,8 +62,9 @@ class SaidChoice(Struct, frozen=True):
 
     @property
     def tokens(self) -> tuple[TokenLogprob, ...]:
-        """How likely its tokens were, where that is told."""
-        return (self.logprobs.content or ()) if self.logprobs else ()
+        """How likely its tokens were, where that is told; each with its bytes."""
+        told = self.logprobs.content if self.logprobs else None
+        return tuple(_spelled(token) for token in told or ())
 
 
 class SaidCompletion(Struct, frozen=True):
@@ -84,3 +87,15 @@ def cached_tokens(usage: CompletionUsage) -> int:
     """How many tokens of the prompt needed no work."""
     details = usage.prompt_tokens_details
     return 0 if isinstance(details, UnsetType) or details is None else details.cached_tokens
+
+
+Token = TypeVar("Token", bound=TokenLikelihood)
+
+
+def _spelled(token: TokenLogprob) -> TokenLogprob:
+    others = tuple(_with_bytes(other) for other in token.top_logprobs)
+    return structs.replace(_with_bytes(token), top_logprobs=others)
+
+
+def _with_bytes(token: Token) -> Token:
+    return token if token.bytes is not None else structs.replace(token, bytes=tuple(token.token.encode()))
