@@ -5,10 +5,11 @@ lets nothing in by itself, so that a connection comes about by hole punching or 
 """
 
 import json
+import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from .namespaces import Home, Internet, internet
 
 pytestmark = [pytest.mark.needs_namespaces, pytest.mark.slow, pytest.mark.timeout(180)]
 
+log = logging.getLogger(__name__)
+
 EVERY_FLOW = "masquerade fully-random"
 """What a router does that gives every flow a port of its own."""
 NODES = 4
@@ -29,7 +32,7 @@ TOKENS = 40
 SLOW = {
     **ECHO,
     "HYPERINFER_INFERENCE__ECHO__TOKENS": str(TOKENS),
-    "HYPERINFER_INFERENCE__ECHO__TOKEN_S": "0.02",
+    "HYPERINFER_INFERENCE__ECHO__TOKEN_S": "0.05",
 }
 REACHED_S = 60.0
 
@@ -47,7 +50,8 @@ try:
         if text:
             said["first_s"] = said["first_s"] or time.perf_counter() - began
             said["texts"].append(text)
-            print("+", flush=True)
+            if len(said["texts"]) == 3:
+                print("under way", flush=True)
 except APIError as error:
     said["error"], said["status"] = error.message, getattr(error, "status_code", None)
 print(json.dumps(said | {"whole_s": time.perf_counter() - began}), flush=True)
@@ -98,6 +102,30 @@ class World:
         child.until(lambda: bool(child.fact("API")))
         return Bridge(home, child, child.fact("API").removesuffix("/v1"), env)
 
+    def join(self, home: Home, name: str, *, model: str) -> "Far":
+        """Join the swarm from another home and run an inference worker there that serves this model."""
+        here, env = self.gateway.machine.inside, self.environment(name, **SLOW)
+        invite = said("invite", "--role", "inference", "--json", env=self.environment("a", **SLOW), inside=here)
+        said("join", json.loads(invite)["code"], env=env, inside=home.machine.inside)
+        words = ("worker", "--wtype", "inference", "--set", f"echo.model={model}")
+        worker = self.start(*words, env=env, inside=home.machine.inside)
+        worker.until_said("worker_running")
+        return Far(home, worker)
+
+
+@dataclass
+class Far:
+    """An inference worker in a home of its own."""
+
+    home: Home
+    child: Child
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it answers something now."""
+        metrics = self.home.machine.run("curl", "--silent", "--max-time", "5", "http://127.0.0.1:9102/metrics")
+        return 'slots_busy{model="distant"} 1' in metrics
+
 
 @dataclass
 class Bridge:
@@ -109,7 +137,7 @@ class Bridge:
     env: Mapping[str, str]
 
     def asking(self, key: str, model: str = "echo") -> subprocess.Popen[str]:
-        """The official client asks through the bridge; it says `+` for each piece, and at the end what came of it."""
+        """The official client asks through the bridge; it says when an answer is under way, and what came of it."""
         words = [*self.home.machine.inside, sys.executable, "-c", ASK, self.url, key, model]
         return subprocess.Popen(words, env=dict(self.env), stdout=subprocess.PIPE, text=True)
 
@@ -119,19 +147,20 @@ class Bridge:
         told: dict[str, Any] = json.loads(out.splitlines()[-1])
         return told
 
-    def until_answered(self, key: str) -> tuple[dict[str, Any], float]:
+    def until_answered(self, key: str, model: str = "echo") -> tuple[dict[str, Any], float]:
         """Ask again and again; gives the first answer in full and how long that took."""
         began = time.monotonic()
         while True:
-            told = self.ask(key)
+            told = self.ask(key, model)
             if len(told["texts"]) == TOKENS:
                 return told, time.monotonic() - began
             assert time.monotonic() - began < REACHED_S, f"{told}\n{self.child.said}"
 
 
-def said(*words: str, env: Mapping[str, str]) -> str:
+def said(*words: str, env: Mapping[str, str], inside: Sequence[str] = ()) -> str:
     """What a command says that must succeed."""
-    done = subprocess.run(command(*words), env=dict(env), capture_output=True, text=True, timeout=30, check=False)
+    line = [*inside, *command(*words)]
+    done = subprocess.run(line, env=dict(env), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -148,21 +177,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             start.close()
 
 
-@pytest.fixture
-def report(record_property: Callable[[str, object], None]) -> Callable[..., None]:
-    """Keeps figures with the test's result: `--junit-xml` shows them."""
-
-    def keep(**figures: float) -> None:
-        for name, figure in figures.items():
-            record_property(name, round(figure, 3))
-
-    return keep
+def report(**figures: float) -> None:
+    """Figures for whoever asks with `--log-cli-level=INFO`."""
+    log.info(", ".join(f"{name} {figure:.3f}" for name, figure in figures.items()))
 
 
 @pytest.mark.parametrize("kind", ["swarm_link", "gateway_link"])
-def test_the_official_client_streams_through_a_bridge_across_two_routers(
-    world: World, kind: str, report: Callable[..., None]
-) -> None:
+def test_the_official_client_streams_through_a_bridge_across_two_routers(world: World, kind: str) -> None:
     home = world.net.home(kind[0])
     bridge = world.bridge(home, kind, getattr(world, kind))
     first, cold_s = bridge.until_answered(world.key)
@@ -173,9 +194,7 @@ def test_the_official_client_streams_through_a_bridge_across_two_routers(
     report(cold_s=cold_s, first_s=again["first_s"], whole_s=again["whole_s"])
 
 
-def test_a_router_that_gives_every_flow_another_port_is_passed_by_guessing(
-    world: World, report: Callable[..., None]
-) -> None:
+def test_a_router_that_gives_every_flow_another_port_is_passed_by_guessing(world: World) -> None:
     home = world.net.home("rnd", masquerade=EVERY_FLOW)
     bridge = world.bridge(home, "rnd", world.gateway_link)
     told, cold_s = bridge.until_answered(world.key)
@@ -184,7 +203,7 @@ def test_a_router_that_gives_every_flow_another_port_is_passed_by_guessing(
     report(cold_s=cold_s, first_s=told["first_s"])
 
 
-def test_a_bridge_survives_another_address_inside_and_outside(world: World, report: Callable[..., None]) -> None:
+def test_a_bridge_survives_another_address_inside_and_outside(world: World) -> None:
     home = world.net.home("mv")
     bridge = world.bridge(home, "mv", world.swarm_link)
     bridge.until_answered(world.key)
@@ -195,3 +214,20 @@ def test_a_bridge_survives_another_address_inside_and_outside(world: World, repo
     _, outside_s = bridge.until_answered(world.key)
 
     report(inside_s=inside_s, outside_s=outside_s)
+
+
+def test_machines_behind_further_routers_join_and_an_answer_outlives_its_worker(world: World) -> None:
+    workers = [world.join(world.net.home(name), name, model="distant") for name in ("far1", "far2")]
+    bridge = world.bridge(world.net.home("ask"), "ask", world.swarm_link)
+    told = bridge.until_answered(world.key, "distant")[0]
+
+    asking = bridge.asking(world.key, "distant")
+    assert asking.stdout
+    assert asking.stdout.readline() == "under way\n"
+    [serving] = [worker for worker in workers if worker.is_busy]
+    serving.child.kill()
+    out, _ = asking.communicate(timeout=REACHED_S)
+    after = json.loads(out.splitlines()[-1])
+
+    assert after["error"] is None
+    assert after["texts"] == told["texts"], "the answer went on where it was"
