@@ -40,11 +40,12 @@ _whole = msgspec.json.Decoder(_Whole)
 
 
 class Answer:
-    """The answer to one conversation. Raises `BackendFailed` for what is none of OpenAI's form."""
+    """The answer to one conversation; `request_id` names it for the operator. Raises `BackendFailed` for what is none of
+    OpenAI's form."""
 
     def __init__(self, conversation: str, request_id: str) -> None:
         self._id = conversation
-        self._request_id = request_id
+        self.request_id = request_id
         self._started = False
         self._finish_reason = ""
 
@@ -68,14 +69,13 @@ class Answer:
         if text:
             yield ws.Delta(self._id, text)
 
-    def of_whole(self, inferred: Inferred) -> Iterator[ws.ServerMessage]:
+    def of_whole(self, inferred: Inferred) -> tuple[ws.Started, ws.Done]:
         """An answer that was not streamed."""
         try:
             [choice] = _whole.decode(inferred.processed.completion).choices
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             raise _nonsense() from error
-        yield self._begun(inferred.head)
-        yield self._done(inferred, choice.message, choice.text)
+        return self._begun(inferred.head), self._done(inferred, choice.message, choice.text)
 
     def of_end(self, inferred: Inferred) -> ws.Done:
         """The end of one that was."""
@@ -89,7 +89,7 @@ class Answer:
             id=self._id,
             model=head.model,
             worker=head.worker[:WORKER_CHARS],
-            request_id=self._request_id,
+            request_id=self.request_id,
             attempts=head.attempts,
             queued_s=head.queued_s,
             first_token_s=head.first_token_s,

@@ -1,8 +1,6 @@
 """One socket from its first message to its last: whose it is, what it runs, and how it ends."""
 
 import asyncio
-import secrets
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
@@ -10,13 +8,13 @@ from msgspec import UNSET
 from starlette.types import Receive, Send
 
 from hyperinfer.contracts import ws
-from hyperinfer.contracts.gateway import PROCESS_INFERENCE, WHO_AM_I, WhoAmI
+from hyperinfer.contracts.gateway import WHO_AM_I, WhoAmI
 from hyperinfer.contracts.method import Meta, Nothing
 from hyperinfer.edge.errors import OUR_FAULT
 from hyperinfer.edge.operations import TIMEOUT_S
 from hyperinfer.edge.request import RequestHead
-from hyperinfer.edge.ws.answers import Answer
-from hyperinfer.edge.ws.messages import fault, limits, read, wanted
+from hyperinfer.edge.ws.conversations import MAX_RUNNING, Conversations
+from hyperinfer.edge.ws.messages import fault, limits, read
 from hyperinfer.edge.ws.outbox import Outbox
 from hyperinfer.edge.ws.places import Place
 from hyperinfer.errors import BadRequest, Conflict, Draining, HyperinferError, RateLimited, Unauthenticated
@@ -28,8 +26,6 @@ log = structlog.get_logger(__name__)
 
 AUTH_S = 10.0
 """How long a key is waited for."""
-MAX_RUNNING = 32
-"""How many conversations run at once on one socket."""
 MAX_NONSENSE = 10
 """How many messages in a row may make no sense."""
 
@@ -84,17 +80,17 @@ class Session:
         self._socket = socket
         self._place = place
         self._message_bytes = message_bytes
-        self._timeout_s = timeout_s
         self._outbox = Outbox(send, socket, self._cut)
         self._say = self._outbox.say
+        self._conversations = Conversations(
+            gateway, self._say, remote=head.remote, timeout_s=timeout_s, ended=self._conversation_ended
+        )
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Closing | None] = self._loop.create_future()
         self._key: str | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._nonsense = 0
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._cancelled: set[str] = set()
-        self._draining = False
+        self._stopping = False
 
     async def run(self, who: WhoAmI | None) -> None:
         """Serve the socket to its end; `who` is whose key came with the handshake, if one did."""
@@ -104,8 +100,8 @@ class Session:
                     reading = group.create_task(self._read(group, who), name="socket")
                     self._socket.on_stop(self._stop)
                     closing = await self._ended
-                    for task in (reading, *self._running.values()):
-                        task.cancel()
+                    reading.cancel()
+                    self._conversations.close()
         except Exception:  # the edge of a socket: a fault of ours is logged once and hides its internals
             log.exception("socket_failed")
             closing = Closing(OUR_ERROR, OUR_FAULT.message)
@@ -148,7 +144,7 @@ class Session:
             case ws.Start():
                 await self._start(group, message)
             case ws.Cancel():
-                self._cancel(message.id)
+                self._conversations.cancel(message.id)
             case ws.Ping():
                 await self._say(ws.Pong())
             case ws.Auth():
@@ -157,19 +153,23 @@ class Session:
     # --- whose it is --------------------------------------------------------------------------------------
 
     async def _authenticate(self, key: str) -> None:
+        self._need_no_key()  # it has come; how long it takes to be checked is not the client's doing
         try:
             who = await who_is(self._gateway, self._head, key)
             await self._admit(key, who)
         except HyperinferError as error:
             await self._say(ws.Error(fault(error)))
+            if self._key is not None:  # the one it had stays
+                return
             if isinstance(error, Unauthenticated):
                 self._end(NOT_VALID)
-            elif isinstance(error, RateLimited) and self._key is None:
+            elif isinstance(error, RateLimited):
                 self._end(Closing(TOO_MANY, error.message))
+            else:
+                self._need_key()
 
     async def _admit(self, key: str, who: WhoAmI) -> None:
         self._place.give_to(who.username)
-        self._need_no_key()
         self._key = key
         self._socket.take_up_to(self._message_bytes)
         await self._say(ws.Authenticated(who.username, limits(who.rate_limit_info)))
@@ -189,83 +189,31 @@ class Session:
     # --- conversations ------------------------------------------------------------------------------------
 
     async def _start(self, group: asyncio.TaskGroup, start: ws.Start) -> None:
-        if start.id in self._running:  # without its id, which would end the conversation that has it
+        if self._conversations.is_running(start.id):  # without its id, which would end the conversation that has it
             conflict = Conflict(f"A conversation {start.id!r} is under way; take another id.", param="id")
             await self._say(ws.Error(fault(conflict)))
             return
         try:
-            key = self._may_start()
+            if self._key is None:
+                raise Unauthenticated('This needs a key: send {"type": "auth", "key": KEY} first.')
+            if self._stopping:
+                raise Draining("The server stops; connect again.", retry_after_s=1)
+            await self._conversations.start(group, start, self._key)
         except HyperinferError as error:
             await self._say(ws.Error(fault(error), id=start.id))
-            return
-        self._running[start.id] = group.create_task(self._converse(start, key), name=f"conversation {start.id}")
 
-    def _may_start(self) -> str:
-        """The key for a conversation that may start now. Raises why it may not."""
-        if self._key is None:
-            raise Unauthenticated('This needs a key: send {"type": "auth", "key": KEY} first.')
-        if self._draining:
-            raise Draining("The server stops; connect again.", retry_after_s=1)
-        if len(self._running) >= MAX_RUNNING:
-            raise RateLimited(
-                f"{MAX_RUNNING} conversations run on this socket, the most at once; wait for one to end.",
-                retry_after_s=1,
-            )
-        return self._key
-
-    def _cancel(self, conversation: str) -> None:
-        task = self._running.get(conversation)
-        if task is not None and conversation not in self._cancelled:
-            self._cancelled.add(conversation)
-            task.cancel()
-
-    async def _converse(self, start: ws.Start, key: str) -> None:
-        """One conversation to its end, which is told before another one may have its id."""
-        try:
-            try:
-                await self._answer(start, key)
-            except asyncio.CancelledError:
-                if self._ended.done() or start.id not in self._cancelled:
-                    raise
-                await self._say(ws.Cancelled(start.id))
-            except HyperinferError as error:
-                if isinstance(error, Unauthenticated) and key == self._key:
-                    self._need_key()
-                await self._say(ws.Error(fault(error), id=start.id))
-            except Exception:  # the edge of a conversation, as of a request over HTTP
-                log.exception("conversation_failed")
-                await self._say(ws.Error(fault(OUR_FAULT), id=start.id))
-        finally:
-            self._cancelled.discard(start.id)
-            del self._running[start.id]
-            if self._draining and not self._running:
-                self._end(STOPPING)
-
-    async def _answer(self, start: ws.Start, key: str) -> None:
-        request_id = f"req_{secrets.token_hex(12)}"
-        answer = Answer(start.id, request_id)
-        request, streamed = wanted(start)
-
-        async def take(chunks: Sequence[bytes]) -> None:
-            for message in answer.of_chunks(chunks):
-                await self._say(message)
-
-        inferred = await self._gateway.call(
-            PROCESS_INFERENCE,
-            request,
-            meta=Meta(key=key, request_id=request_id, remote=self._head.remote),
-            timeout_s=self._timeout_s,
-            sink=take if streamed else None,
-        )
-        for message in [answer.of_end(inferred)] if streamed else answer.of_whole(inferred):
-            await self._say(message)
+    def _conversation_ended(self, key: str, error: HyperinferError | None) -> None:
+        if isinstance(error, Unauthenticated) and key == self._key:
+            self._need_key()
+        if self._stopping and not self._conversations.any_running:
+            self._end(STOPPING)
 
     # --- how it ends --------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
         """The server stops: let end what runs."""
-        self._draining = True
-        if not self._running:
+        self._stopping = True
+        if not self._conversations.any_running:
             self._end(STOPPING)
 
     def _cut(self) -> None:
