@@ -212,6 +212,14 @@ def test_logprobs_of_chats_and_of_texts() -> None:
     assert lines_of(form.chunks([streamed]))[0]["logprobs"] == [entry]
 
 
+def test_a_line_has_one_end_whoever_reads_it() -> None:
+    text = "a\u2028b\u2029c\x85d\x0be\x1cf\ng"
+    form = Lines(chat_line, "m", ManualClock())
+    body = form.chunks([chunk(content=text)]) + form.failed(BadRequest(text))
+    first, second = body.decode().splitlines()
+    assert json.loads(first)["message"]["content"] == json.loads(second)["error"] == text
+
+
 def test_a_stream_that_fails_ends_with_the_error() -> None:
     form = Lines(chat_line, "m", ManualClock())
     assert lines_of(form.failed(BadRequest("It broke."))) == [{"error": "It broke."}]

@@ -21,6 +21,8 @@ NDJSON = b"application/x-ndjson"
 REASONS: Mapping[str, str] = {"length": "length"}
 """Why an answer ended, where Ollama does not simply call it `stop`."""
 NS = 1_000_000_000
+ENDS: Mapping[bytes, bytes] = {char.encode(): f"\\u{ord(char):04x}".encode() for char in "\x85\u2028\u2029"}
+"""What JSON may hold as it is and yet ends a line for some readers, Python's `httpx` among them."""
 
 
 class OllamaFunctionCall(Struct, frozen=True):
@@ -134,11 +136,11 @@ class Lines:
             first_s=0.0 if first is None else first - self._began,
             later_s=0.0 if first is None else now - first,
         )
-        return called + _encode(last) + b"\n"
+        return called + one_line(_encode(last))
 
     def failed(self, error: HyperinferError) -> bytes:
         """A line with the error."""
-        return body_of(error) + b"\n"
+        return one_line(body_of(error))
 
     def _take(self, piece: Piece) -> tuple[str, str, tuple[Raw, ...]]:
         """What a piece adds: text, thoughts and logprobs; the rest is kept."""
@@ -160,7 +162,7 @@ class Lines:
     def _line(self, said: OllamaSaid, logprobs: tuple[Raw, ...] = ()) -> bytes:
         fields = self._write(said)
         line = OllamaLine(model=self._model, created_at=moment(self._clock), done=False, logprobs=logprobs, **fields)
-        return _encode(line) + b"\n"
+        return one_line(_encode(line))
 
     def _last(self, said: OllamaSaid, logprobs: tuple[Raw, ...] = (), *, first_s: float, later_s: float) -> OllamaLine:
         """The end. Raises `BackendFailed` for an answer that has none."""
@@ -225,6 +227,14 @@ class Loaded(Whole):
             **fields,
         )
         return _encode(line)
+
+
+def one_line(json: bytes) -> bytes:
+    """JSON as a line, for every reader."""
+    for end, escaped in ENDS.items():
+        if end in json:
+            json = json.replace(end, escaped)
+    return json + b"\n"
 
 
 def moment(clock: Clock) -> str:
