@@ -16,10 +16,21 @@ VARY = (b"vary", b"accept-encoding")
 class Answer:
     """The answer to one request, and whether it has begun. `headers` are on it unless a route says otherwise.
 
-    `lets_body_come` says that what is left of the request's body has an end that is near.
+    `lets_body_come` says that what is left of the request's body has an end that is near; `id_header` is a further header
+    for the request's id.
     """
 
-    __slots__ = ("_began_s", "_headers", "_held", "_send", "_started", "_to_other_site", "head", "lets_body_come")
+    __slots__ = (
+        "_began_s",
+        "_headers",
+        "_held",
+        "_send",
+        "_started",
+        "_to_other_site",
+        "head",
+        "id_header",
+        "lets_body_come",
+    )
 
     def __init__(self, send: Send, headers: RawHeaders) -> None:
         self._began_s = perf_counter()
@@ -29,6 +40,7 @@ class Answer:
         self._started = False
         self.head: RequestHead | None = None
         self._to_other_site = False
+        self.id_header = b""
         self.lets_body_come = False
 
     def of_other_site(self, headers: RawHeaders) -> None:
@@ -80,6 +92,8 @@ class Answer:
         if head is None:
             return False
         given.append((b"x-request-id", head.request_id.encode()))
+        if self.id_header:
+            given.append((self.id_header, head.request_id.encode()))
         if not may_pack(known):
             return False
         given.append(VARY)

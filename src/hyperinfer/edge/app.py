@@ -68,7 +68,8 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
             raise _wrong_method(scope, (error.headers or {}).get("Allow", "")) from error
 
     errors = {path: dialect.error for dialect in DIALECTS if dialect.error for path in dialect.paths}
-    return Guard(app, settings, errors={**errors, **original.ERRORS})
+    id_headers = {path: dialect.id_header for dialect in DIALECTS if dialect.id_header for path in dialect.paths}
+    return Guard(app, settings, errors={**errors, **original.ERRORS}, id_headers=id_headers)
 
 
 def _require_post(scope: Scope) -> None:

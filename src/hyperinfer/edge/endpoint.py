@@ -39,17 +39,18 @@ class Endpoint:
     """One path."""
 
     def __init__(self, operations: Sequence[Operation], gateway: Caller, settings: HttpSettings) -> None:
-        self._operations = {operation.verb: operation for operation in operations}
+        self._operations = {operation.verb: operation for operation in operations if not operation.when}
+        self._special = [(operation.when.encode(), operation) for operation in operations if operation.when]
         self._gateway = gateway
         self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         verb = scope["method"]
-        operation = self._operations["GET" if verb == "HEAD" else verb]
-        assert operation.answer is not None
         head = head_of(scope)
         headers = head.headers
+        operation = self._operation("GET" if verb == "HEAD" else verb, headers)
+        assert operation.answer is not None
         if verb not in SAFE_METHODS:
             check_not_elsewhere(headers)
         secure = self._settings.secure_cookies or scope["scheme"] == "https" or _from_https(head)
@@ -76,6 +77,12 @@ class Endpoint:
                 raise
             raise SessionCookieRefused(error.message, secure=secure) from error
         await response(scope, receive, send)
+
+    def _operation(self, verb: str, headers: Mapping[bytes, bytes]) -> Operation:
+        for header, operation in self._special:
+            if header in headers and operation.verb == verb:
+                return operation
+        return self._operations[verb]
 
     async def _body(self, kind: Shape | None, receive: Receive) -> Any:
         if kind is None:

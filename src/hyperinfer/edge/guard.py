@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import structlog
@@ -42,13 +43,20 @@ a broken connection instead of the refusal, and sends it all again."""
 
 class Guard:
     """Refuses what must not reach a route, and turns every error into an answer: in OpenAI's shape, or as `errors` says
-    for a path.
+    for a path; `id_headers` are further headers for the request's id, by path.
 
     Bound to a wildcard, any address in digits is accepted as `Host`: a page that rebinds DNS to reach us always comes
     with its own name.
     """
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings, *, errors: Mapping[str, WriteError]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: HttpSettings,
+        *,
+        errors: Mapping[str, WriteError],
+        id_headers: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._hosts = LOOPBACK | {_plain(name) for name in (settings.host, *settings.hosts)} - WILDCARDS
         self._any_address = settings.host in WILDCARDS
@@ -58,6 +66,7 @@ class Guard:
         self._headers_of_api = HEADERS_OF_API + self._pages.vary
         self._max_body_bytes = settings.max_body_bytes
         self._errors = errors
+        self._id_headers = id_headers
         self._known: dict[str, None] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +80,7 @@ class Guard:
             if self._proxies:
                 self._proxies.look_through(scope)
             head = answer.head = scope[HEAD] = read_head(scope)
+            answer.id_header = self._id_headers.get(scope["path"], b"")
             answer.lets_body_come = (
                 head.content_length is not None and head.content_length <= DISCARDED * self._max_body_bytes
             )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from inspect import cleandoc
 from typing import Any
 
@@ -78,10 +79,11 @@ LIMIT_HEADERS = [
 def document(groups: Sequence[Group], *, version: str) -> Json:
     """The description of these routes."""
     schemas = _Schemas(groups)
+    special = [operation for group in groups for operation in group.operations if operation.when]
     paths: Json = {}
     names: set[str] = set()
     for group in groups:
-        for operation in group.operations:
+        for operation in (_with(special, one) for one in group.operations if not one.when):
             item = paths.setdefault(path_of(operation), {})
             described = _operation(operation, group, schemas)
             if described["operationId"] in names:  # the same word at another root
@@ -105,6 +107,17 @@ def document(groups: Sequence[Group], *, version: str) -> Json:
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
+
+
+def _with(special: Sequence[Operation], operation: Operation) -> Operation:
+    """An operation with what a header makes of it: OpenAPI has one on each path."""
+    for one in special:
+        if (one.verb, one.path) == (operation.verb, operation.path):
+            header = {one.when: {"description": one.summary, "schema": TEXT}}
+            operation = replace(
+                operation, replies=(*operation.replies, *one.replies), headers={**operation.headers, **header}
+            )
+    return operation
 
 
 def path_of(operation: Operation) -> str:

@@ -61,7 +61,8 @@ class Operation:
 
     `media` are the forms of its answer; `also` is what else it says under another status. Without an
     `answer` it is served by itself, ahead of the router, and is only described. `cookie` is false where a browser's
-    session is never taken though the path begins as ours.
+    session is never taken though the path begins as ours. `when` names a header: a request that has it is answered by this
+    one instead of the other on the same path.
     """
 
     verb: str
@@ -78,6 +79,7 @@ class Operation:
     also: Mapping[int, Any] = field(default_factory=dict)
     example: Mapping[str, Any] = field(default_factory=dict)
     cookie: bool = True
+    when: str = ""
 
     @property
     def takes_cookie(self) -> bool:

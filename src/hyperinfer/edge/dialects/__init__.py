@@ -79,13 +79,16 @@ WriteError = Callable[[HyperinferError], bytes]
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One API. `readers` are its routes to models, by path; `group` describes every route of it, those included, and serves
-    the others. Without `error` it refuses in OpenAI's shape."""
+    the others. Without `error` it refuses in OpenAI's shape. `id_header` is a further header that tells its clients what a
+    request is called."""
 
     group: Group
     readers: Mapping[str, Reader] = field(default_factory=dict)
     error: WriteError | None = None
+    id_header: bytes = b""
 
     @property
     def paths(self) -> frozenset[str]:
-        """Every path of it."""
-        return frozenset(operation.path for operation in self.group.operations) | frozenset(self.readers)
+        """Every path of it, but for those that it shares."""
+        own = (operation.path for operation in self.group.operations if not operation.when)
+        return frozenset(own) | frozenset(self.readers)

@@ -5,4 +5,4 @@ from hyperinfer.edge.dialects.anthropic.described import GROUP, MESSAGES
 from hyperinfer.edge.dialects.anthropic.errors import body_of
 from hyperinfer.edge.dialects.anthropic.read import read
 
-DIALECT = Dialect(GROUP, {MESSAGES: read}, error=body_of)
+DIALECT = Dialect(GROUP, {MESSAGES: read}, error=body_of, id_header=b"request-id")

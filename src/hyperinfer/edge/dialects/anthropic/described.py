@@ -21,10 +21,6 @@ MESSAGES = "/v1/messages"
 COUNT = "/v1/messages/count_tokens"
 VERSION = "anthropic-version"
 """Every request of Anthropic's clients has this header; it tells them from OpenAI's where they share a path."""
-VERSION_HEADER = {
-    "description": "Sent by Anthropic's clients, whatever it says; models are then listed in their shape.",
-    "schema": {"type": "string"},
-}
 
 
 class TokenCount(Struct, frozen=True):
@@ -144,6 +140,25 @@ GROUP = Group(
             body=CountTokensRequest,
             replies=(TokenCount,),
             example={name: EXAMPLE[name] for name in ("model", "messages")},
+        ),
+        Operation(
+            verb="GET",
+            path="/v1/models",
+            summary="The same in Anthropic's shape, for requests with the header `anthropic-version`",
+            access=LIST_MODELS.access,
+            answer=list_models,
+            query=PageQuery,
+            replies=(ModelPage,),
+            when=VERSION,
+        ),
+        Operation(
+            verb="GET",
+            path="/v1/models/{id:path}",
+            summary="The same in Anthropic's shape, for requests with the header `anthropic-version`",
+            access=LIST_MODELS.access,
+            answer=get_model,
+            replies=(ModelInfo,),
+            when=VERSION,
         ),
     ),
     error=errors.ErrorReply,

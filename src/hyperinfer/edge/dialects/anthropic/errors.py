@@ -49,7 +49,7 @@ class ErrorDetail(Struct, frozen=True):
     message: str
 
 
-class ErrorReply(Struct, frozen=True, tag_field="type", tag="error"):
+class ErrorReply(Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
     """The answer to a request that failed, and the event that breaks a stream off."""
 
     error: ErrorDetail
