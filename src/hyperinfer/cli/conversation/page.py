@@ -72,12 +72,12 @@ class Page:
         self._live = Live(self, console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Page"]:
+    async def open(self) -> AsyncIterator[None]:
         """Show it for the length of the block; what has come by its end is printed, however it ends."""
         self._live.start()
-        drawing = asyncio.ensure_future(self._draw())
+        drawing = asyncio.ensure_future(self._keep_drawing())
         try:
-            yield self
+            yield
         finally:
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
@@ -89,6 +89,10 @@ class Page:
         done, self._tail = finished(self._tail + printable(piece))
         for block in done:
             self._print(block)
+
+    def draw(self) -> None:
+        """Draw what is not finished anew, in one write."""
+        self._live.refresh()
 
     def close(self) -> None:
         """The answer has ended, or is not wanted any more."""
@@ -142,9 +146,9 @@ class Page:
             lines.pop()
         return lines
 
-    async def _draw(self) -> None:
+    async def _keep_drawing(self) -> None:
         while True:
-            self._live.refresh()
+            self.draw()
             await asyncio.sleep(DRAW_EVERY_S)
 
 

@@ -54,13 +54,16 @@ class MarkdownText(PlainText):
 
     async def __call__(self, stream: "AnswerStream") -> float:
         """Draw it until it is whole."""
+        from hyperinfer.cli.conversation.echo import silent
         from hyperinfer.cli.conversation.page import Page
 
         first_at = 0.0
-        async with Page(self._console, thinking=lambda: stream.answer.thinking).open() as page:
-            async for piece in stream:
-                first_at = first_at or time.monotonic()
-                page.add(piece)
+        page = Page(self._console, thinking=lambda: stream.answer.thinking)
+        with silent():
+            async with page.open():
+                async for piece in stream:
+                    first_at = first_at or time.monotonic()
+                    page.add(piece)
         return first_at
 
 

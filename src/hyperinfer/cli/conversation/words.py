@@ -23,14 +23,16 @@ HELP = """\
 /system [TEXT]   say how the model is to behave; /system - forgets it
 /retry           have the last question answered again
 /new             begin another conversation
-/save FILE       write it down: as Markdown, or to go on with it as FILE.json
+/save FILE       write it down: as FILE.json to go on with it, else as Markdown
 /load FILE.json  go on with one that was saved so
 /usage           what this chat has used, and what is left
 /status          which gateway, and as whom
-/login, /register, /logout, /gettoken, /settoken    change as whom
-/help            this                        /exit    end the chat
-Enter sends; Alt-Enter, or \\ before Enter, begins a new line. Ctrl-C stops an answer, Ctrl-D ends the chat.
-Without a slash: register EMAIL PASSWORD, login EMAIL PASSWORD, settoken TOKEN, gettoken, status, help, exit."""
+/login           log in; also /register, /logout, /settoken, /gettoken
+/help            this; /exit ends the chat
+Enter sends; Alt-Enter, or \\ before Enter, begins a new line; what is pasted is
+one message. Ctrl-C stops an answer, Ctrl-D ends the chat. These need no slash:
+register EMAIL PASSWORD, login EMAIL PASSWORD, settoken TOKEN, gettoken, status,
+help, exit."""
 
 
 @dataclass(frozen=True, slots=True)
