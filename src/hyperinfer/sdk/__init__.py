@@ -3,7 +3,20 @@
 from hyperinfer.sdk.answers import AnswerStream
 from hyperinfer.sdk.blocking import Client, TextStream
 from hyperinfer.sdk.client import AsyncClient
-from hyperinfer.sdk.messages import ImagePart, Message, Part, TextPart, Tool, image, text
+from hyperinfer.sdk.groups.admin import AuditQuery
+from hyperinfer.sdk.groups.usage import AllRequestQuery, AllUsageQuery, RequestQuery, UsageQuery
+from hyperinfer.sdk.messages import (
+    Function,
+    ImagePart,
+    ImageUrl,
+    Message,
+    MessageToolCall,
+    Part,
+    TextPart,
+    Tool,
+    image,
+    text,
+)
 from hyperinfer.sdk.people import (
     CreatedUser,
     Invite,
@@ -33,21 +46,27 @@ from hyperinfer.sdk.reports import AuditRow, Page, Quota, QuotaRow, RequestRow, 
 from hyperinfer.sdk.requests import ChatOptions, EmbedOptions, ModelOptions, SampleOptions
 
 __all__ = [
+    "AllRequestQuery",
+    "AllUsageQuery",
     "Answer",
     "AnswerStream",
     "AsyncClient",
+    "AuditQuery",
     "AuditRow",
     "ChatOptions",
     "Client",
     "CreatedUser",
     "EmbedOptions",
     "Embeddings",
+    "Function",
     "ImagePart",
+    "ImageUrl",
     "Inference",
     "Invite",
     "Key",
     "Limits",
     "Message",
+    "MessageToolCall",
     "Model",
     "ModelOptions",
     "NewKey",
@@ -59,6 +78,7 @@ __all__ = [
     "Quota",
     "QuotaRow",
     "Registered",
+    "RequestQuery",
     "RequestRow",
     "SampleOptions",
     "Session",
@@ -69,6 +89,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Usage",
+    "UsageQuery",
     "UsageReport",
     "UsageRow",
     "User",

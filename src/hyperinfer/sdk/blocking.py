@@ -14,7 +14,7 @@ from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.sdk.answers import AnswerStream
 from hyperinfer.sdk.blocking_groups import Groups
 from hyperinfer.sdk.carriers import Carrier
-from hyperinfer.sdk.client import MAX_RETRIES, AsyncClient
+from hyperinfer.sdk.client import AsyncClient
 from hyperinfer.sdk.replies import Answer, Embeddings, Inference
 from hyperinfer.sdk.requests import ChatOptions, EmbedOptions, Prompt, SampleOptions
 from hyperinfer.sdk.thread import LoopThread
@@ -64,7 +64,7 @@ class Client(Groups):
         api_key: str | None = None,
         timeout_s: float = 600.0,
         connect_timeout_s: float = 10.0,
-        max_retries: int = MAX_RETRIES,
+        max_retries: int = 2,
         net: NetSettings | None = None,
         say: Callable[[str], None] = lambda _: None,
         carrier: Carrier | None = None,

@@ -33,7 +33,6 @@ from hyperinfer.sdk.transport import Request, Transport
 from hyperinfer.sdk.ways import way_to
 
 CHAT = "/v1/chat/completions"
-MAX_RETRIES = 2
 
 
 class AsyncClient:
@@ -68,7 +67,7 @@ class AsyncClient:
         api_key: str | None = None,
         timeout_s: float = 600.0,
         connect_timeout_s: float = 10.0,
-        max_retries: int = MAX_RETRIES,
+        max_retries: int = 2,
         net: NetSettings | None = None,
         say: Callable[[str], None] = lambda _: None,
         carrier: Carrier | None = None,
