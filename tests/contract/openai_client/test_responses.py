@@ -274,6 +274,37 @@ async def test_noise_fills_events_up_where_it_is_asked_for(client: openai.AsyncO
     assert not any("obfuscation" in event.to_dict() for event in await streamed(client))
 
 
+@both
+async def test_what_a_model_thinks_is_an_item_before_its_answer(client: openai.AsyncOpenAI, stream: bool) -> None:
+    asked: Any = {"model": "thinker", "input": TEXT, "reasoning": {"effort": "high"}}
+    if stream:
+        events = await streamed(client, **asked)
+        thought = "".join(event.delta for event in events if event.type == "response.reasoning_text.delta")
+        assert thought == "This takes high effort."
+        last = events[-1]
+        assert last.type == "response.completed"
+        response = last.response
+    else:
+        response = await client.responses.create(**asked)
+    reasoning, message = response.output
+    assert reasoning.type == "reasoning"
+    assert reasoning.id.startswith("rs_")
+    assert [part.text for part in reasoning.content or ()] == ["This takes high effort."]
+    assert (message.type, response.output_text) == ("message", TEXT)
+    assert response.reasoning is not None
+    assert response.reasoning.effort == "high"
+    again: list[Any] = [{"role": "user", "content": TEXT}, *response.output, {"role": "user", "content": "go on"}]
+    assert (await client.responses.create(model="thinker", input=again)).output_text == "go on"
+
+
+async def test_text_made_to_confuse_comes_through_as_it_is(client: openai.AsyncOpenAI) -> None:
+    whole = await client.responses.create(model="confusing", input=TEXT)
+    last = (await streamed(client, model="confusing"))[-1]
+    assert last.type == "response.completed"
+    assert last.response.output_text == whole.output_text
+    assert all(piece in whole.output_text for piece in ("\u2028", "data: [DONE]", "\x00", '{"error":{}}'))
+
+
 # --- refusals and failures -------------------------------------------------------------------------------
 
 
@@ -399,6 +430,16 @@ async def test_nothing_is_kept(client: openai.AsyncOpenAI) -> None:
         with pytest.raises(openai.NotFoundError) as missing:
             await call
         assert "not kept" in missing.value.message
+
+
+async def test_an_input_is_counted(client: openai.AsyncOpenAI) -> None:
+    counted = await client.responses.input_tokens.count(model="echo", input=TEXT, instructions="Be very short.")
+    assert (counted.object, counted.input_tokens) == ("response.input_tokens", 6)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.input_tokens.count(model="nothing", input=TEXT)
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.input_tokens.count(model="echo", input=TEXT, previous_response_id="resp_1")
+    assert refused.value.param == "previous_response_id"
 
 
 @both

@@ -77,14 +77,8 @@ async def test_a_tool_is_called_and_its_output_answered(client: openai.AsyncOpen
     assert call.type == "function_call"
     assert isinstance(call.parsed_arguments, Mood)
     output = {"type": "function_call_output", "call_id": call.call_id, "output": "good"}
-    again = await client.responses.parse(
-        model=MODEL,
-        input=[*said, *first.output, output],
-        tools=tools,
-        tool_choice="none",
-        max_output_tokens=8,
-        **SURE,
-    )
+    further: dict[str, Any] = {"input": [*said, *first.output, output], "tools": tools, "tool_choice": "none"}
+    again = await client.responses.parse(model=MODEL, max_output_tokens=8, **further, **SURE)
     assert again.output_text
 
 

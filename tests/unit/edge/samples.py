@@ -128,6 +128,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/api/admin/models/unload"): {"model": "m"},
     ("POST", "/api/inference"): {"prompt": "hi"},
     ("POST", "/api/show"): {"model": "m"},
+    ("POST", "/v1/responses/input_tokens"): {"model": "m", "input": "hi"},
     ("POST", "/v1/messages/count_tokens"): {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
     ("POST", "/inference"): {"query": "hi"},
 }

@@ -1,9 +1,9 @@
 """A request for a response as the chat that it comes to."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec import Raw
 
 from hyperinfer.contracts.openai import (
     Function,
@@ -38,7 +38,7 @@ TIERS = {"fast": "priority"}
 _encode = msgspec.json.Encoder().encode
 
 
-def chat_of(asked: ResponseRequest, conversation: Conversation, further: dict[str, Any]) -> bytes:
+def chat_of(asked: ResponseRequest, conversation: Conversation, further: Mapping[str, Raw]) -> bytes:
     """The body of the chat; `further` are fields that only the model's server may know. Raises `BadRequest` and
     `Unsupported` naming the field."""
     tools = list(_tools(asked))
@@ -55,7 +55,7 @@ def chat_of(asked: ResponseRequest, conversation: Conversation, further: dict[st
         **({"logprobs": True, "top_logprobs": asked.top_logprobs} if asked.wants_logprobs else {}),
         **(STREAMED if asked.stream else {}),
     }
-    return _encode(further | {name: value for name, value in fields.items() if value is not None})
+    return _encode({**further} | {name: value for name, value in fields.items() if value is not None})
 
 
 def _tools(asked: ResponseRequest) -> Iterator[FunctionTool]:

@@ -1,18 +1,42 @@
 """OpenAI's Responses API: how its route to models is described, and what there is to say of what is not kept."""
 
+from typing import Literal
+
+from msgspec import Raw, Struct
 from starlette.responses import Response as HttpResponse
 
-from hyperinfer.contracts.gateway import PROCESS_INFERENCE
+from hyperinfer.contracts.gateway import COUNT_TOKENS, PROCESS_INFERENCE, CountTokens
 from hyperinfer.contracts.method import PUBLIC
 from hyperinfer.edge.dialects.openai.described import CACHE_HEADER
 from hyperinfer.edge.dialects.openai_responses.answers import Response
+from hyperinfer.edge.dialects.openai_responses.errors import reworded
+from hyperinfer.edge.dialects.openai_responses.reading import chat_in
 from hyperinfer.edge.dialects.openai_responses.requests import ResponseRequest
 from hyperinfer.edge.errors import ErrorEnvelope
 from hyperinfer.edge.operations import EVENTS, JSON, Asked, Group, Operation
 from hyperinfer.edge.request import CACHE
-from hyperinfer.errors import NotFound
+from hyperinfer.edge.responses import json_response
+from hyperinfer.errors import HyperinferError, NotFound
 
 RESPONSES = "/v1/responses"
+EXAMPLE = {"model": "smollm2-135m", "input": "Say hello."}
+
+
+class InputTokens(Struct, frozen=True):
+    """How many tokens an input has, with all that goes to the model beside it."""
+
+    input_tokens: int
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+
+
+async def count_input(asked: Asked) -> HttpResponse:
+    """How many tokens the input of a request has."""
+    chat, conversation = chat_in(asked.body)
+    try:
+        counted = await asked.call(COUNT_TOKENS, CountTokens(body=Raw(chat)))
+    except HyperinferError as error:
+        raise reworded(conversation.origins)(error) from None
+    return json_response(InputTokens(counted.prompt_tokens))
 
 
 async def not_kept(asked: Asked) -> HttpResponse:
@@ -45,7 +69,17 @@ GROUP = Group(
             headers={CACHE: CACHE_HEADER},
             replies=(Response,),
             media=(JSON, EVENTS),
-            example={"model": "smollm2-135m", "input": "Say hello."},
+            example=EXAMPLE,
+        ),
+        Operation(
+            verb="POST",
+            path=f"{RESPONSES}/input_tokens",
+            summary="How many tokens an input has; asks no model",
+            access=COUNT_TOKENS.access,
+            answer=count_input,
+            body=ResponseRequest,
+            replies=(InputTokens,),
+            example=EXAMPLE,
         ),
         _of_one("GET", "", "An earlier response"),
         _of_one("DELETE", "", "Forget an earlier response"),

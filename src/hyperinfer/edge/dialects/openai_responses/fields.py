@@ -118,7 +118,7 @@ def further(body: bytes) -> dict[str, Raw]:
             raise unsupported(name, why)
     for name, ours in OF_CHAT.items():
         if name in given:
-            raise unsupported(name, f"In a request for a response this is {ours}.")
+            raise unsupported(name, f"A request for a response calls this {ours}.")
     return {name: value for name, value in given.items() if name not in KNOWN}
 
 
