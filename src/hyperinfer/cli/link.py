@@ -1,5 +1,7 @@
 """`hyperinfer link`: what somebody outside needs in order to reach this swarm's gateways."""
 
+from pathlib import Path
+
 import click
 
 from hyperinfer.cli import options
@@ -15,13 +17,11 @@ def command(as_json: bool) -> None:
     A gateway's own link names that one gateway. The swarm's link finds any gateway of the swarm, which then proves that it
     is one. Neither lets anybody in: that takes an account.
     """
-    from hyperinfer.kernel import swarm
     from hyperinfer.kernel.membership import file
-    from hyperinfer.protocol.links import GatewayLink, SwarmLink
+    from hyperinfer.protocol.links import GatewayLink
 
     folder = known_swarm()
-    root_key = swarm.root_public_key(folder)
-    whole = str(SwarmLink(swarm.load(folder).key, root_key)) if root_key else None
+    whole = swarm_link(folder)
     gateways = [
         (one.name, str(GatewayLink(one.key)))
         for one in file.read(folder).members
@@ -36,3 +36,12 @@ def command(as_json: bool) -> None:
         say(link)
     if not gateways:
         note("The swarm has no gateway yet.")
+
+
+def swarm_link(folder: Path) -> str | None:
+    """The link of the swarm that a folder is of; nothing where its root public key is not known."""
+    from hyperinfer.kernel import swarm
+    from hyperinfer.protocol.links import SwarmLink
+
+    root_key = swarm.root_public_key(folder)
+    return str(SwarmLink(swarm.load(folder).key, root_key)) if root_key else None

@@ -45,7 +45,8 @@ def command(context: click.Context, env: str | None, sets: tuple[str, ...]) -> N
 
     The first start makes a swarm, an administrator with a password that is shown once, and an API key that is kept in
     your profile. Every start prints the address and a curl line that works when pasted. Other machines can join the
-    swarm meanwhile.
+    swarm meanwhile, and clients elsewhere can reach it by the link: `hyperinfer bridge --gateway LINK`, or --gateway LINK
+    with any command.
 
     A setting of one worker is given as --set gateway.http.port=8080, one of all as --set net.driver=false.
     """
@@ -79,6 +80,7 @@ def _parts(env: str | None, sets: Sequence[str]) -> "list[Part]":
 
 async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Event) -> None:
     from hyperinfer.cli import own_key, places
+    from hyperinfer.cli.link import swarm_link
     from hyperinfer.cli.readiness import until_ready
     from hyperinfer.facilities.clock import SystemClock
     from hyperinfer.kernel import config
@@ -99,11 +101,14 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
         running_auth, inference, gateway = workers
         if await until_ready([inference, running_auth, gateway], stop):
             swarm = f"off: {trouble}" if trouble else _swarm(net)
-            await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm)
+            link = "" if trouble or not net_settings(parts).driver else swarm_link(place.swarm) or ""
+            await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm, link=link)
             await _watch(net, stop)
 
 
-async def _welcome(gateway: "Running", own: "Own", *, data: Path, settings: "AuthSettings", swarm: str) -> None:
+async def _welcome(
+    gateway: "Running", own: "Own", *, data: Path, settings: "AuthSettings", swarm: str, link: str
+) -> None:
     """Print all that a person needs to ask something, with a key that works, which the profile keeps."""
     from hyperinfer.cli import own_key
     from hyperinfer.cli.welcome import Welcome
@@ -120,7 +125,7 @@ async def _welcome(gateway: "Running", own: "Own", *, data: Path, settings: "Aut
         complain(f"{error.message} The key below is thus not kept: other commands will ask you to log in.")
     ready = [model.id for model in models if model.state == "ready" and "chat" in model.capabilities]
     model = next(iter([*ready, *(model.id for model in models)]), "")
-    for line in Welcome(url, own.key, model, swarm, admin=own.name, password=own.password).lines():
+    for line in Welcome(url, own.key, model, swarm, link, admin=own.name, password=own.password).lines():
         say(line)
     if model == SMOLLM2.model:
         note(SMALL)

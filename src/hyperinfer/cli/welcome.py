@@ -10,18 +10,22 @@ PROMPT = "What is 2 + 2?"
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """All that is printed. `password` is there when the administrator has just been made."""
+    """All that is printed. `link` is there where others can reach the swarm, `password` when the administrator has just been
+    made."""
 
     url: str
     key: str
     model: str
     swarm: str
+    link: str = ""
     admin: str = ""
     password: str = ""
 
     def lines(self) -> list[str]:
         """The text, line by line."""
         facts = [("API", f"{self.url}/v1"), ("key", self.key), ("model", self.model), ("swarm", self.swarm)]
+        if self.link:
+            facts.append(("link", self.link))
         if self.password:
             facts += [("admin", self.admin), ("password", f"{self.password}  (shown this once)")]
         return [*(f"{name:<9}{value}" for name, value in facts), "", *curl(self.url, self.key, self.model)]

@@ -5,7 +5,9 @@ from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from hyperinfer.cli import usage as usage_command
 from hyperinfer.contracts import people, usage
 from hyperinfer.errors import Forbidden
 from hyperinfer.sdk import profile
@@ -109,6 +111,31 @@ def test_what_it_cost_is_shown_where_there_are_prices(command: Command, gateway:
     assert [line.split()[-1] for line in lines[1:]] == ["0.25", "1.5"]
     assert max(map(len, lines)) <= 80
     assert "…" in lines[1]
+
+
+def test_by_day_a_terminal_draws_bars_and_a_program_gets_none(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "█" not in command("usage").out
+    monkeypatch.setattr(usage_command, "terminal_width", lambda: 80)
+    lines = command("usage").out.splitlines()
+    assert [line.count("█") for line in lines] == [0, 16, 16, 0]
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_plot_has_every_day_since_the_first_that_was_used(command: Command, gateway: FakeGateway) -> None:
+    some = report(row("2026-01-02"))
+    gateway.answers["getUserUsage"] = always(replace(some, until=date(2026, 1, 4)))
+    lines = command("usage", "--plot").out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["2026-01-02", "3,456,794"],
+        ["2026-01-03", "0"],
+        ["2026-01-04", "0"],
+    ]
+    assert len(lines[0]) == 80
+    assert command("usage", "--plot", "--json").code == 2
+    gateway.answers["getUserUsage"] = always(report())
+    assert command("usage", "--plot").err == "Nothing was asked in this time.\n"
 
 
 def test_a_range_a_key_and_a_model(command: Command, gateway: FakeGateway) -> None:

@@ -33,6 +33,11 @@ def test_the_password_is_shown_only_when_it_is_new() -> None:
     assert KEY in later
 
 
+def test_the_link_is_shown_where_others_can_reach_the_swarm() -> None:
+    assert "link     hyper://swarm/a/b" in Welcome("http://h:1", KEY, "m", "online", "hyper://swarm/a/b").lines()
+    assert not any(line.startswith("link") for line in Welcome("http://h:1", KEY, "m", "off").lines())
+
+
 def worker(reasons: list[list[str]]) -> Running:
     """A worker that gives these reasons, one set each time it is asked, and then none."""
 
