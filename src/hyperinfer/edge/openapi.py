@@ -267,7 +267,7 @@ def _answer(operation: Operation, schemas: _Schemas) -> Json:
 
 
 def _refusal(kind: type[HyperinferError], words: str, body: Json) -> Json:
-    headers = ["x-request-id"]
+    headers = ["x-request-id", "x-should-retry"]
     if kind is RateLimited:
         headers += ["retry-after", "retry-after-ms", *LIMIT_HEADERS]
     elif kind is Unavailable:
@@ -292,6 +292,7 @@ def _header(name: str) -> Json:
 def _headers() -> Json:
     words = {
         "x-request-id": "What this request is called in logs.",
+        "x-should-retry": "Whether the same request may be answered if it is made again: true or false.",
         "retry-after": "Seconds after which to come again.",
         "retry-after-ms": "The same in milliseconds.",
         "www-authenticate": "How to authenticate.",
