@@ -44,7 +44,7 @@ class LinkedGateway:
         self._waiting = 0
         self._pause_s = FIRST_PAUSE_S
         self._away_since = clock.monotonic()
-        self._trouble: HyperinferError = PeerUnreachable("It is being looked for.")
+        self._trouble: HyperinferError | None = None
 
     async def call(
         self,
@@ -161,6 +161,8 @@ class LinkedGateway:
         self._trouble = error
 
     def _sentence(self) -> str:
+        if self._trouble is None:
+            return f"{self._name} is being looked for."
         away_s = self._clock.monotonic() - self._away_since
         since = self._clock.now() - timedelta(seconds=away_s)
         return f"{self._name} has been out of reach for {away_s:.0f} s (since {since:%H:%M:%S} UTC). {self._trouble.message}"

@@ -60,6 +60,10 @@ module.exports = class Driver {
     this.send(ops.LINK_CLOSED, 0, link.handle, '', EMPTY)
   }
 
+  get ending() {
+    return this._ending
+  }
+
   _each(act) {
     for (const link of this._links.values()) act(link)
   }

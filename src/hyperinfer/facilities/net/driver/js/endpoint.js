@@ -82,6 +82,7 @@ module.exports = class Endpoint {
 
   _onconnection(stream) {
     stream.on('error', noop)
+    if (this._driver.ending) return stream.destroy() // it would be left without a word a moment later
     const allows = (method) => this._methods.has(method)
     const link = new Link(this._driver, this._driver.newHandle(), stream, this.keyPair.publicKey, allows)
     link.endpoint = this

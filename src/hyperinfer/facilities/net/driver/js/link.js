@@ -18,6 +18,7 @@ module.exports = class Link {
     this._driver = driver
     this._corked = false
     this._unread = 0
+    this._receivedBefore = 0
     this.rpc = new RawRPC(stream, {
       id: serverKey,
       onrequest: (id, method, value) => {
@@ -104,11 +105,21 @@ module.exports = class Link {
     return waiting(this.stream) + waiting(this.stream.rawStream) > MAX_WAITING
   }
 
+  get _received() {
+    return this.stream.rawStream === null ? 0 : this.stream.rawStream.packetsReceived
+  }
+
   seen(now) {
     this.rpc.lastSeen = now
   }
 
+  // A large message takes its time on a slow line: who is in the middle of one is not silent.
   beat(now, every) {
+    const received = this._received
+    if (received !== this._receivedBefore) {
+      this._receivedBefore = received
+      this.seen(now)
+    }
     const silent = now - this.rpc.lastSeen
     if (silent > 2 * every) this.stream.destroy()
     else if (silent >= every / 2 && this.rpc.opened) this.rpc.heartbeat()
