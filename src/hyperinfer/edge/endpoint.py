@@ -121,7 +121,7 @@ def _query(kind: Shape | None, text: bytes) -> Any:
     try:
         return msgspec.convert(fields, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise refusal(str(error)) from error
+        raise refusal(str(error), kind) from error
 
 
 def _from_https(head: RequestHead) -> bool:

@@ -1,11 +1,13 @@
 """JSON into Structs, where what is wrong becomes a sentence that names the field."""
 
 import re
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from hyperinfer.errors import BadRequest
+from hyperinfer.protocol.choices import choices
 
 T = TypeVar("T")
 
@@ -35,15 +37,16 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise refusal(str(error)) from error
+        raise refusal(str(error), decoder.type) from error
     except RecursionError as error:
         raise BadRequest("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not valid JSON: {str(error).removeprefix(MALFORMED)}.") from error
 
 
-def refusal(text: str) -> BadRequest:
-    """The error for a message of msgspec's, such as "Expected `int`, got `str` - at `$.seed`"."""
+def refusal(text: str, kind: Any = None) -> BadRequest:
+    """The error for a message of msgspec's, such as "Expected `int`, got `str` - at `$.seed`". With the type that was expected it
+    tells the words that a field may hold, where these are few."""
     at = _AT.match(text)
     what, path = (at[1], at[2]) if at else (text, "")
     if missing := _MISSING.match(what):
@@ -52,7 +55,9 @@ def refusal(text: str) -> BadRequest:
     if unknown := _UNKNOWN.match(what):
         path = f"{path}.{unknown[1]}" if path else unknown[1]
         return BadRequest(f"{path[:80]!r} is not a field that can be given here.", param=path[:80])
-    return BadRequest(f"{path or 'The body'} {_fault(what)}.", param=path)
+    words = choices(kind, path) if kind is not None and _VALUE.match(what) else ()
+    instead = f": it may be {_or(words)}" if words else ""
+    return BadRequest(f"{path or 'The body'} {_fault(what)}{instead}.", param=path)
 
 
 def _fault(what: str) -> str:
@@ -71,7 +76,11 @@ def _fault(what: str) -> str:
 
 
 def _any_of(types: str) -> str:
-    *most, last = (_word(kind) for kind in types.split(" | "))
+    return _or([_word(kind) for kind in types.split(" | ")])
+
+
+def _or(words: Sequence[str]) -> str:
+    *most, last = words
     return f"{', '.join(most)} or {last}" if most else last
 
 

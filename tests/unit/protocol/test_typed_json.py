@@ -1,6 +1,6 @@
 """What is wrong with a body becomes a sentence about the field."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -13,6 +13,14 @@ class Inner(msgspec.Struct):
     name: str
 
 
+class Hot(msgspec.Struct, tag="hot"):
+    pass
+
+
+class Cold(msgspec.Struct, tag="cold"):
+    degree: Literal["ice", "snow"] = "ice"
+
+
 class Body(msgspec.Struct):
     count: Annotated[int, msgspec.Meta(ge=1, le=9)] = 1
     heat: float | None = None
@@ -20,6 +28,13 @@ class Body(msgspec.Struct):
     few: Annotated[tuple[str, ...], msgspec.Meta(max_length=2)] = ()
     short: Annotated[str, msgspec.Meta(min_length=1)] = "x"
     table: dict[str, int] = {}
+    mode: Literal["slow", "fast"] | None = None
+    weather: list[Hot | Cold] = []
+    by_day: dict[str, Annotated[Literal["on", "off"], msgspec.Meta(description="x")]] = msgspec.field(
+        default={}, name="byDay"
+    )
+    many: Literal[*(f"w{n}" for n in range(99))] = "w0"  # type: ignore[valid-type]  # more than a sentence holds
+    number: Literal[1, 2] = 1
 
 
 @pytest.mark.parametrize(
@@ -34,6 +49,20 @@ class Body(msgspec.Struct):
         ('{"few": ["a", "b", "c"]}', "few must have at most 2 items.", "few"),
         ('{"short": ""}', "short must have at least 1 character.", "short"),
         ('{"table": {"a": "b"}}', "table[...] must be an integer, not a string.", "table[...]"),
+        ('{"mode": "fats"}', "mode cannot be 'fats': it may be fast or slow.", "mode"),
+        (
+            '{"weather": [{"type": "mild"}]}',
+            "weather[0].type cannot be 'mild': it may be cold or hot.",
+            "weather[0].type",
+        ),
+        (
+            '{"weather": [{"type": "hot"}, {"type": "cold", "degree": "x"}]}',
+            "weather[1].degree cannot be 'x': it may be ice or snow.",
+            "weather[1].degree",
+        ),
+        ('{"byDay": {"a": "maybe"}}', "byDay[...] cannot be 'maybe': it may be off or on.", "byDay[...]"),
+        ('{"many": "x"}', "many cannot be 'x'.", "many"),
+        ('{"number": 3}', "number cannot be 3.", "number"),
         ("[]", "The body must be an object, not a list.", ""),
     ],
 )
