@@ -144,6 +144,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _unread()
     except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
+    except SystemExit as end:  # a shell has asked what could be typed next
+        return end.code if isinstance(end.code, int) else EXIT_FAILURE
     except click.ClickException as error:
         return _misused(error)
     except Exception as error:  # noqa: BLE001 - the edge of the process: nothing leaves it but a sentence
@@ -164,19 +166,25 @@ def _misused(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    message = " ".join(error.format_message().split())
-    message = message if message.endswith(("?", "?)")) else message.rstrip(".") + "."
     context = getattr(error, "ctx", None)
-    if isinstance(error, click.exceptions.NoSuchOption) and not error.possibilities and context:
-        message = f"{message} There is {_options_of(context)}."
+    message = " ".join(error.format_message().split()).rstrip(".") + "."
+    if isinstance(error, click.exceptions.NoSuchOption | click.exceptions.NoSuchCommand):
+        message = f"{error.message.rstrip('.')}. {_instead(error, context)}".rstrip()
     path = context.command_path if context else "hyperinfer"
     complain(f"{message} See `{path} --help`." if isinstance(error, click.UsageError) else message)
     return error.exit_code
 
 
-def _options_of(context: click.Context) -> str:
+def _instead(
+    error: click.exceptions.NoSuchOption | click.exceptions.NoSuchCommand, context: click.Context | None
+) -> str:
+    """What may have been meant by what there is not: the nearest name, or else every option."""
+    if error.possibilities:
+        return f"Did you mean {error.possibilities[0]!r}?"
+    if context is None or isinstance(error, click.exceptions.NoSuchCommand):
+        return ""
     options = [one for one in context.command.get_params(context) if isinstance(one, click.Option) and not one.hidden]
-    return ", ".join(max(one.opts, key=len) for one in options)
+    return f"There is {', '.join(max(one.opts, key=len) for one in options)}."
 
 
 def _failed(error: Exception) -> int:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -13,6 +14,17 @@ from hyperinfer.errors import StartError
 
 from .conftest import Command
 
+HEAVY = {
+    "aiohttp",
+    "sqlalchemy",
+    "structlog",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "cryptography",
+    "prompt_toolkit",
+    "xllamacpp",
+}
 NAMES = [name for section in SECTIONS.values() for name in section]
 
 
@@ -56,6 +68,56 @@ def test_help_loads_nothing_that_it_does_not_show() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_the_help_of_a_command_loads_nothing_heavy() -> None:
+    """Each in a process of its own would take a minute; what one of them loads, this one process shows."""
+    check = (
+        "import sys; from hyperinfer.cli.root import SECTIONS, run\n"
+        "for section in SECTIONS.values():\n"
+        "    for name in section:\n"
+        "        run([name, '--help'])\n"
+        f"        print('loaded', name, sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=30)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("loaded ")]
+    assert len(lines) == len(NAMES)
+    assert [line for line in lines if not line.endswith("[]")] == []
+
+
+@pytest.mark.parametrize("words", [("invite", "list"), ("link",), ("members", "list"), ("quota",), ("profile", "list")])
+def test_what_is_done_on_this_machine_loads_no_database(home: Path, words: tuple[str, ...]) -> None:
+    check = (
+        "import sys; from hyperinfer.cli.root import run; run(['swarm', 'init', '--json']);"
+        f"run({words!r}); print('loaded', sorted({{'sqlalchemy', 'alembic', 'uvicorn', 'xllamacpp'}} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.splitlines()[-1] == "loaded []"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("statsu",), "Did you mean 'status'?"),
+        (("keys", "lsit"), "Did you mean 'list'?"),
+        (("ask", "--modle", "m"), "Did you mean '--model'?"),
+        (("quota", "--nonsense"), "There is --json, --gateway, --profile, --help."),
+        (("completion", "tcsh"), "'bash', 'zsh', 'fish'"),
+        (("help", "ky"), "No such command 'ky'"),
+        (("help", "keys", "revok"), "Did you mean 'revoke'?"),
+    ],
+)
+def test_what_is_mistyped_is_met_with_what_there_is(command: Command, words: tuple[str, ...], said: str) -> None:
+    done = command(*words)
+    assert done.code == 2
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_help_is_what_the_option_shows(command: Command) -> None:
+    assert command("help").out == command("--help").out
+    assert command("help", "keys", "create").out == command("keys", "create", "--help").out
 
 
 def test_importing_the_package_loads_nothing_else() -> None:

@@ -71,6 +71,10 @@ def test_what_is_no_limit_is_refused_with_what_is(text: str, said: str) -> None:
         limits.read((text,))
 
 
+def test_the_names_are_those_that_the_client_library_has() -> None:
+    assert tuple(name.replace("_", "-") for name in Limits.__struct_fields__) == limits.NAMES
+
+
 def test_the_help_names_every_limit() -> None:
     assert all(name in limits.HELP for name in limits.NAMES)
 

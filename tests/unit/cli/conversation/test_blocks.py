@@ -1,7 +1,7 @@
 """Which part of a Markdown text that is still coming will not change any more."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperinfer.cli.conversation.blocks import Block, blocks, finished
@@ -66,6 +66,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=40))
 def test_nothing_is_lost_and_nothing_comes_twice_however_it_comes(texts: list[str]) -> None:
     whole = "".join(texts)
