@@ -353,7 +353,7 @@ async def test_a_gateway_that_stops_is_waited_for_where_there_is_no_other(world:
     assert await say(client) == "hello"
     await gateway.dispatcher.drain(0)
     call = asyncio.create_task(say(client, "go on"))
-    await asyncio.sleep(0)
+    await eventually(lambda: _is(client.trouble is not None))  # it has been told
     await gateway.stop()
     await gateway.start()
     assert await call == "go on"
