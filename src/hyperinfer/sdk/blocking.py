@@ -63,7 +63,7 @@ class Client(Groups):
         *,
         api_key: str | None = None,
         timeout_s: float = 600.0,
-        connect_timeout_s: float = 10.0,
+        connect_timeout_s: float | None = None,
         max_retries: int = 2,
         net: NetSettings | None = None,
         say: Callable[[str], None] = lambda _: None,

@@ -47,8 +47,8 @@ class AsyncClient:
     in its session if there is one. A credential goes nowhere but to its own gateway.
 
     `timeout_s` bounds the wait for a model, tries and pauses included: for a whole answer, or for each next piece of a
-    streamed one. What does not ask a model is given 30 s. `connect_timeout_s` bounds the wait for a connection; over the
-    swarm, for a gateway that is away. `max_retries` is how often a request is tried again, after a random pause or the one
+    streamed one. What does not ask a model is given 30 s. `connect_timeout_s` bounds the wait for a connection, 10 s unless
+    said; over the swarm, where a gateway is found first, 30 s, and that comes before the other time. `max_retries` is how often a request is tried again, after a random pause or the one
     that the gateway asks for: what only looks something up where anything was away, a model where the gateway refused,
     and a change only where it was refused before it was begun. A gateway that asks for more than 5 s is not asked again.
 
@@ -66,7 +66,7 @@ class AsyncClient:
         *,
         api_key: str | None = None,
         timeout_s: float = 600.0,
-        connect_timeout_s: float = 10.0,
+        connect_timeout_s: float | None = None,
         max_retries: int = 2,
         net: NetSettings | None = None,
         say: Callable[[str], None] = lambda _: None,

@@ -160,7 +160,8 @@ class Transport:
 
     async def _repeated(self, once: Callable[[], Awaitable[T]], effect: Effect, timeout_s: float) -> T:
         """Try, and try again where that may help; a pause that would outlast the deadline is not made."""
-        await self.open()  # outside the deadline: a driver that is installed first takes its time, and has its own
+        await self.open()  # outside the deadline: a driver that is installed and a gateway that is found have their own
+        await self._carrier.reach()
         deadline = self._clock.monotonic() + timeout_s
         tried = 0
         async with self._within(timeout_s):

@@ -123,3 +123,25 @@ def test_what_json_does_not_know_is_logged_as_text() -> None:
     structlog.get_logger("x").info("odd", path=Path("a"), error=ValueError("b"))
     event = json.loads(stream.getvalue())
     assert (event["path"], event["error"]) == ("a", "b")
+
+
+def test_a_library_is_heard_only_where_the_application_listens(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    structlog.reset_defaults()
+    log.log_as_library()
+    structlog.get_logger("hyperinfer.net").info("swarm", state="online")
+    assert capsys.readouterr() == ("", "")
+    with caplog.at_level("INFO", logger="hyperinfer"):
+        structlog.get_logger("hyperinfer.net").info("swarm", state="online", token="t0")
+    [record] = caplog.records
+    assert (record.getMessage(), record.name, vars(record)["state"]) == ("swarm", "hyperinfer.net", "online")
+    assert vars(record)["token"] == log.HIDDEN
+
+
+def test_a_library_leaves_the_log_of_its_application_as_it_is() -> None:
+    stream = io.StringIO()
+    log.configure(level="info", stream=stream)
+    log.log_as_library()
+    structlog.get_logger("x").info("fine")
+    assert "fine" in stream.getvalue()

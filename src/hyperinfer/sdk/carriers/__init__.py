@@ -31,6 +31,12 @@ class Carrier(Protocol):
     async def close(self) -> None:
         """Carry no more, and give back what was needed for it."""
 
+    async def reach(self) -> None:
+        """Be in contact with the gateway, where that is something apart from sending to it; at once if so already.
+
+        It has a deadline of its own. Raises `Unavailable` if no gateway could be reached.
+        """
+
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request and wait for the head of its reply; `target` is path and query, header names are in lower case.
 

@@ -50,6 +50,9 @@ class Http:
         if self._session is not None:
             await self._session.close()
 
+    async def reach(self) -> None:
+        """Nothing: whoever sends sees whether somebody is there."""
+
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HttpReply:
         """Send a request and wait for the head of its reply."""
         assert self._session is not None, "a carrier is opened before it carries"

@@ -42,6 +42,9 @@ class InProcess:
         if self._running:
             await asyncio.wait(self._running, timeout=LEAVING_S)
 
+    async def reach(self) -> None:
+        """It is here."""
+
     async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> "Exchange":
         """Have the app answer a request, and wait for the head of its reply."""
         exchange = Exchange(body)

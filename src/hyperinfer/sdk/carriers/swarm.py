@@ -70,11 +70,14 @@ class Swarm:
             await self._app.close()
         await self._kept.close()
 
-    async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """Send a request and wait for the head of its reply. Raises `PeerUnreachable` if no gateway is there in time."""
+    async def reach(self) -> None:
+        """Find a gateway, and have it prove that it is one, unless that is done. Raises `PeerUnreachable`."""
         assert self._gateway is not None, OPENED
+        await self._gateway.reach(self._wait_s)
+
+    async def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+        """Send a request and wait for the head of its reply."""
         assert self._app is not None, OPENED
-        await self._gateway.reach(self._wait_s)  # who cannot be reached at all is no refusal, as over HTTP
         return await self._app.exchange(method, target, headers, body)
 
     @asynccontextmanager
