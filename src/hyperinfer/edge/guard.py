@@ -98,10 +98,10 @@ class Guard:
         except ClientGone:
             return
         except HyperinferError as error:
-            await answer.fail(error, self._errors.get(scope["path"], body_of))
+            await answer.fail(error, self._writer(scope["path"]))
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
             log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
-            await answer.fail(OUR_FAULT, self._errors.get(scope["path"], body_of))
+            await answer.fail(OUR_FAULT, self._writer(scope["path"]))
 
     def _check(self, method: str, head: RequestHead) -> None:
         if head.origin is not None and method not in SAFE_METHODS:
@@ -112,6 +112,10 @@ class Guard:
             raise too_large(self._max_body_bytes)
         if head.headers.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
             raise PackedBody("Bodies are taken as they are: leave Content-Encoding out.", param="Content-Encoding")
+
+    def _writer(self, path: str) -> WriteError:
+        """How errors are written on a path: as is said for it, or for all that are beside it."""
+        return self._errors.get(path) or self._errors.get(f"{path[: path.rfind('/')]}/*", body_of)
 
     def _check_host(self, host: str, certified: Container[str]) -> None:
         name = _name_of(host)

@@ -1,4 +1,5 @@
-"""How a model is named in requests: exactly, in other case, without the tag that Ollama adds by itself; and near misses. Pure."""
+"""How a model is named in requests: exactly, in other case, without or with the tag that Ollama and its programs add by
+themselves; and near misses. Pure."""
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -15,7 +16,9 @@ def find(name: str, names: Collection[str]) -> str | None:
         return name
     by_case = {one.casefold(): one for one in sorted(names, reverse=True)}
     wanted = name.casefold()
-    return by_case.get(wanted) or (None if ":" in wanted else by_case.get(wanted + DEFAULT_TAG))
+    if found := by_case.get(wanted):
+        return found
+    return by_case.get(wanted.removesuffix(DEFAULT_TAG) if ":" in wanted else wanted + DEFAULT_TAG)
 
 
 def near(name: str, names: Collection[str]) -> list[str]:

@@ -40,7 +40,7 @@ async def client(engine: Product) -> AsyncIterator[ollama.AsyncClient]:
 
 async def test_whole_and_streamed_say_the_same(client: ollama.AsyncClient) -> None:
     whole = await client.chat(MODEL, COUNT, options=OPTIONS)
-    lines = [line async for line in await client.chat(f"{MODEL}", COUNT, options=OPTIONS, stream=True)]
+    lines = [line async for line in await client.chat(f"{MODEL}:latest", COUNT, options=OPTIONS, stream=True)]
     assert "".join(line.message.content or "" for line in lines) == whole.message.content
     assert whole.message.content
     assert whole.done_reason == lines[-1].done_reason == "length"

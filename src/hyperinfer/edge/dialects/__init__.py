@@ -4,6 +4,7 @@ One route serves them all (`model_route`). OpenAI's chat, completions and embedd
 itself speaks, so their bytes pass through; every other one is a translation to and from chat.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -89,6 +90,6 @@ class Dialect:
 
     @property
     def paths(self) -> frozenset[str]:
-        """Every path of it, but for those that it shares."""
-        own = (operation.path for operation in self.group.operations if not operation.when)
+        """Every path of it, but for those that it shares; `*` stands for a name at its end."""
+        own = (re.sub(r"\{[^/]*\}$", "*", one.path) for one in self.group.operations if not one.when)
         return frozenset(own) | frozenset(self.readers)

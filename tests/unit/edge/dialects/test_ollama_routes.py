@@ -196,7 +196,7 @@ async def test_what_is_loaded(serve: Serve) -> None:
     assert (small["size"], small["context_length"]) == (42, 512)
 
 
-@pytest.mark.parametrize("body", [{"model": "large"}, {"name": "Large", "verbose": True}])
+@pytest.mark.parametrize("body", [{"model": "large"}, {"name": "Large:latest", "verbose": True}])
 async def test_one_model(serve: Serve, body: dict[str, Any]) -> None:
     client = await serve(FakeGateway(**TOLD))
     async with client.post("/api/show", json=body, headers=KEY) as reply:
@@ -249,6 +249,14 @@ async def test_models_are_not_managed_here(serve: Serve, verb: str, path: str) -
     async with client.request(verb, path, data=b'{"model": "m"}', headers=KEY) as reply:
         assert reply.status == 403
         assert "hyperinfer models pull" in (await reply.json())["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/pull", "/api/blobs/sha256:0", "/api/tags", "/api/chat"])
+async def test_a_stranger_is_refused_in_ollamas_shape(serve: Serve, path: str) -> None:
+    client = await serve(FakeGateway(**TOLD))
+    async with client.request("GET" if path == "/api/tags" else "POST", path) as reply:
+        assert reply.status == 401
+        assert isinstance((await reply.json())["error"], str)
 
 
 async def test_looking_for_a_blob(serve: Serve) -> None:
