@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
@@ -179,6 +180,32 @@ async def test_an_idle_client_that_is_dead_is_noticed(serve: Serve, monkeypatch:
     await asked.until(lambda: asked.under_way == 0)
     await alive.say({"type": "ping"})
     await alive.hears("pong")
+
+
+async def test_a_client_that_is_dead_in_mid_answer_is_noticed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "PING_EVERY_S", 0.05)
+    monkeypatch.setattr(http_server, "PONG_WITHIN_S", 0.1)
+    flood = Flood()
+    served = await serve(flood.fake)
+    dead = await served.ready()
+    half_closed_reader(dead)
+    await dead.say(start("c1", "flood"))
+    async with asyncio.timeout(5):
+        await flood.until(lambda: flood.cancelled == 1)
+
+
+async def test_a_client_that_errs_in_mid_answer_is_no_fault_of_ours(serve: Serve) -> None:
+    flood = Flood()
+    served = await serve(flood.fake, max_body_bytes=1000)
+    with capture_logs() as logs:
+        client = await served.ready()
+        await client.say(start("c1", "flood"))
+        await client.until("delta")
+        await client.say("x" * 1001)
+        code, _ = await client.closed()
+        await flood.until(lambda: flood.under_way == 0)
+    assert code == 1009
+    assert logs == []
 
 
 # --- the server stops ---------------------------------------------------------------------------------------
