@@ -50,11 +50,13 @@ class ChunkError(Struct, frozen=True):
 
 
 class Chunk(Struct, frozen=True):
-    """As much of a backend's chunk as goes on; whatever else it says stays behind."""
+    """As much of a backend's chunk as goes on; whatever else it says stays behind. `stopped_by` is the text in `stop` that
+    ended the answer, where the backend tells."""
 
     choices: tuple[ChunkChoice, ...] = ()
     usage: CompletionUsage | None = None
     error: ChunkError | None = None
+    stopped_by: str = ""
 
 
 # --- what we write ---------------------------------------------------------------------------------------
@@ -88,11 +90,12 @@ class AnswerMessage(Struct, frozen=True, kw_only=True):
 
 
 class AnswerChoice(Struct, frozen=True, kw_only=True):
-    """One answer and why it ended."""
+    """One answer and why it ended; `stop_reason` is the text in `stop` that ended it, where the model's server tells."""
 
     index: int
     message: AnswerMessage
     finish_reason: str
+    stop_reason: str | UnsetType = UNSET
     logprobs: Raw | None = None
 
 

@@ -66,6 +66,7 @@ class Generation:
         return End(
             finish_reasons=("length",) if full else end.finish_reasons,
             usage=CompletionUsage.of(max(0, prompt_tokens), said),
+            stopped_by="" if full else end.stopped_by,
         )
 
     async def _several(self, jobs: Sequence[Generating]) -> End:

@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,6 +118,16 @@ async def test_a_whole_answer() -> None:
         ],
         "usage": {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5},
     }
+
+
+async def test_the_text_that_ended_it_is_told() -> None:
+    end = replace(END, stopped_by="END")
+    kept = Kept()
+    await StreamedAnswer(STAMP, kept, with_usage=False).end(end)
+    [choice] = kept.chunks[-1]["choices"]
+    assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", "END")
+    [choice] = json.loads(bytes(await WholeAnswer(STAMP).end(end)))["choices"]
+    assert (choice["finish_reason"], choice["stop_reason"]) == ("stop", "END")
 
 
 async def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

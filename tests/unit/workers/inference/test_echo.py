@@ -83,7 +83,7 @@ async def test_it_keeps_to_max_tokens(settings: EchoSettings) -> None:
 async def test_it_stops_before_a_stop() -> None:
     heard, end = await ask("one two three two", stop=("three", "two"))
     assert "".join(heard.words) == "one "
-    assert end.finish_reasons == ("stop",)
+    assert (end.finish_reasons, end.stopped_by) == (("stop",), "two")
 
 
 async def test_a_long_prompt_is_refused_with_the_counts() -> None:

@@ -61,7 +61,8 @@ class StreamedAnswer:
         for index, reason in enumerate(end.finish_reasons):
             if self._is_chat and index not in self._opened:
                 chunks.append(self._opening(index))
-            chunks.append(self._choice(index, b"{}", reason=_json(reason)))
+            stopped_by = b',"stop_reason":%b' % _json(end.stopped_by) if end.stopped_by and self._is_chat else b""
+            chunks.append(self._choice(index, b"{}", reason=_json(reason) + stopped_by))
         if self._with_usage:
             chunks.append(self._open + b'],"usage":%b}' % _json(whole_usage(end.usage)))
         await self._send_all(chunks)

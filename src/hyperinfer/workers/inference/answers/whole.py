@@ -131,7 +131,11 @@ class WholeAnswer:
             answer = self._answers.get(index) or _One()
             choices.append(
                 AnswerChoice(
-                    index=index, message=answer.message(), finish_reason=reason, logprobs=joined(answer.logprobs)
+                    index=index,
+                    message=answer.message(),
+                    finish_reason=reason,
+                    stop_reason=end.stopped_by or UNSET,
+                    logprobs=joined(answer.logprobs),
                 )
             )
         stamp = self._stamp

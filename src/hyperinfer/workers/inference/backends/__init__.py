@@ -93,12 +93,14 @@ class End:
     """How an answer ended, and what it took by the backend's own count.
 
     There is a reason for each choice, in the order of their indexes. Of a continued answer the count is that of what
-    the backend did: the text so far is part of its prompt. `continued_tokens` is how many tokens that was, if it can tell.
+    the backend did: the text so far is part of its prompt. `continued_tokens` is how many tokens that was, if it can tell. `stopped_by` is
+    the text in `stop` that ended a single answer, where the backend tells.
     """
 
     finish_reasons: tuple[str, ...]
     usage: CompletionUsage
     continued_tokens: int | None = None
+    stopped_by: str = ""
 
     @classmethod
     def of(cls, finish_reason: str, prompt_tokens: int, completion_tokens: int) -> "End":

@@ -23,6 +23,7 @@ class ChunkReader:
         self._decode = decode
         self._events = EventReader()
         self._reasons: dict[int, str] = {}
+        self._stopped_by = ""
         self.usage: CompletionUsage | None = None
         self.done = False
 
@@ -48,13 +49,14 @@ class ChunkReader:
         usage = self.usage or estimate
         if not reasons or usage is None or max(self._reasons) != len(reasons) - 1:
             raise BackendFailed(f"{self._who}'s answer ended without a reason or its usage.")
-        return End(finish_reasons=reasons, usage=usage)
+        return End(finish_reasons=reasons, usage=usage, stopped_by=self._stopped_by if len(reasons) == 1 else "")
 
     def _take_chunk(self, chunk: Chunk, added: list[ChunkChoice]) -> None:
         if chunk.error is not None:
             raise BackendFailed(f"{self._who} failed in mid-answer.")
         if chunk.usage is not None:
             self.usage = chunk.usage
+        self._stopped_by = chunk.stopped_by or self._stopped_by
         for choice in chunk.choices:
             if not 0 <= choice.index < MAX_CHOICES:
                 raise BackendFailed(f"{self._who}'s answer makes no sense.")

@@ -56,6 +56,21 @@ def test_an_answer_is_the_same_however_it_is_cut(size: int) -> None:
     assert reader.end().finish_reasons == ("stop",)
 
 
+@pytest.mark.parametrize(
+    ("told", "stopped_by"),
+    [
+        (b'"stop_reason":"END"', "END"),
+        (b'"matched_stop":"END"', "END"),
+        (b'"stop_reason":null', ""),
+        (b'"matched_stop":151645', ""),
+        (b'"stop_reason":{}', ""),
+    ],
+)
+def test_the_text_that_ended_an_answer_is_told_where_a_server_tells(told: bytes, stopped_by: str) -> None:
+    last = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop",%b}],"usage":{}}\n\n' % told
+    assert read(last).end().stopped_by == stopped_by
+
+
 @given(st.binary(max_size=200))
 def test_whatever_comes_it_is_pieces_or_the_server_s_failure(noise: bytes) -> None:
     reader = AnswerReader(ASKED, answers=1)

@@ -105,7 +105,7 @@ class Echo:
             await asyncio.get_running_loop().create_future()
         so_far = len(words_of(job.so_far))
         ended = End.of(planned.finish_reason, prompt_tokens + so_far, planned.tokens)
-        return replace(ended, continued_tokens=so_far)
+        return replace(ended, continued_tokens=so_far, stopped_by=planned.stopped_by)
 
     def _plan(self, job: Job[ChatRequest] | Job[CompletionRequest], decide: Callable[[], Plan]) -> Plan:
         settings, asked = self._settings, job.request

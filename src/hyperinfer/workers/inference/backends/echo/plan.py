@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -34,11 +34,12 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The pieces of an answer, how many tokens they are, and why it ends there."""
+    """The pieces of an answer, how many tokens they are, and why it ends there: of its own, or at the text `stopped_by`."""
 
     pieces: Sequence[ChunkChoice]
     tokens: int
     finish_reason: str
+    stopped_by: str = ""
 
 
 def of_chat(asked: ChatRequest, settings: EchoSettings, so_far: str) -> Plan:
@@ -58,7 +59,7 @@ def of_chat(asked: ChatRequest, settings: EchoSettings, so_far: str) -> Plan:
         text, asked, settings, so_far, numbered=numbered, top=(asked.top_logprobs or 0) if asked.logprobs else None
     )
     thoughts = _thoughts(asked.reasoning_effort) if REASONING in settings.capabilities and not so_far else []
-    return Plan((*thoughts, *plan.pieces), plan.tokens + len(thoughts), plan.finish_reason)
+    return replace(plan, pieces=(*thoughts, *plan.pieces), tokens=plan.tokens + len(thoughts))
 
 
 def of_text(asked: CompletionRequest, settings: EchoSettings, so_far: str) -> Plan:
@@ -92,14 +93,14 @@ def _text(
     top: int | None,
 ) -> Plan:
     words = list(_numbered(numbered)) if numbered else words_of(text)
-    whole = _until("".join(words), asked.stops)
+    whole, stopped_by = _until("".join(words), asked.stops)
     if so_far:
         whole = whole.removeprefix(so_far)
     words = words_of(whole)
     finish_reason, limit = "stop", asked.limit_tokens
     if limit is not None and len(words) > limit:
-        words, finish_reason = words[:limit], "length"
-    return Plan(_pieces(words, settings.tokens_per_chunk, top=top), len(words), finish_reason)
+        words, finish_reason, stopped_by = words[:limit], "length", ""
+    return Plan(_pieces(words, settings.tokens_per_chunk, top=top), len(words), finish_reason, stopped_by)
 
 
 def _thoughts(effort: str | None) -> list[ChunkChoice]:
@@ -143,9 +144,10 @@ def _last_said(asked: ChatRequest) -> str:
     return text_of(said[-1]) if said else ""
 
 
-def _until(text: str, stops: Sequence[str]) -> str:
-    """The text up to the first of these."""
-    return text[: min((at for stop in stops if (at := text.find(stop)) >= 0), default=len(text))]
+def _until(text: str, stops: Sequence[str]) -> tuple[str, str]:
+    """The text up to the first of these, and which one that is."""
+    at, stop = min(((at, stop) for stop in stops if (at := text.find(stop)) >= 0), default=(len(text), ""))
+    return text[:at], stop
 
 
 def _numbered(tokens: int) -> Iterator[str]:

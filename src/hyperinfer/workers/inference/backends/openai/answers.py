@@ -54,12 +54,15 @@ class TheirLogprobs(Struct, frozen=True):
 
 
 class TheirChoice(Struct, frozen=True):
-    """A chunk's part of an answer: a chat's `delta`, or a `text`."""
+    """A chunk's part of an answer: a chat's `delta`, or a `text`. Which of the texts in `stop` ended it is said by vLLM in
+    `stop_reason`, by SGLang in `matched_stop`, where a number is a token's, and by others not at all."""
 
     index: int = 0
     delta: TheirDelta | None = None
     text: str | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
     logprobs: Anything = UNSET
 
 
@@ -103,7 +106,9 @@ class AnswerReader(ChunkReader):
         if chunk.error is not None:
             said = chunk.error if isinstance(chunk.error, Said) else Said(message=chunk.error)
             raise BackendFailed(f"{WHO} failed in mid-answer.") if self.pieces else in_stream(said, self._asked)
-        return Chunk(choices=tuple(map(_choice, chunk.choices or ())), usage=chunk.usage)
+        choices = chunk.choices or ()
+        told = [text for one in choices for text in (one.stop_reason, one.matched_stop) if isinstance(text, str)]
+        return Chunk(choices=tuple(map(_choice, choices)), usage=chunk.usage, stopped_by="".join(told[:1]))
 
 
 def _choice(theirs: TheirChoice) -> ChunkChoice:

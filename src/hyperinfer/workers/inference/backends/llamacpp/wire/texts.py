@@ -56,6 +56,7 @@ class Piece(Struct, frozen=True):
     content: str = ""
     stop: bool = False
     stop_type: str = ""
+    stopping_word: str = ""
     tokens_predicted: int = 0
     tokens_evaluated: int = 0
     timings: Timings = Timings()
@@ -143,7 +144,7 @@ class TextReader:
             total_tokens=last.tokens_evaluated + last.tokens_predicted,
             prompt_tokens_details=CachedTokens(last.timings.cache_n),
         )
-        return End(("length" if last.stop_type == LIMIT else "stop",), usage)
+        return End(("length" if last.stop_type == LIMIT else "stop",), usage, stopped_by=last.stopping_word)
 
 
 def _probabilities(wanted: int | None) -> int | UnsetType:
