@@ -59,6 +59,8 @@ class Answer:
             if self._stamp(message):
                 self._held = message
                 return
+        else:
+            self._started = message["type"] == "websocket.accept"
         await self._send(message)
 
     async def empty(self, headers: RawHeaders) -> None:

@@ -1,5 +1,6 @@
 """What stands before every route: who may ask (Host, Origin), how much (body size), and errors that always look alike."""
 
+import asyncio
 import ipaddress
 from collections.abc import Container, Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from hyperinfer.edge.proxies import Proxies
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
 from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
 from hyperinfer.edge.ws.handshake import refusing
-from hyperinfer.errors import BadRequest, Forbidden, HyperinferError
+from hyperinfer.errors import BadRequest, Draining, Forbidden, HyperinferError
 from hyperinfer.facilities.http.server import NAMES
 from hyperinfer.kernel.settings import HttpSettings
 
@@ -36,6 +37,9 @@ HEADERS_OF_API: RawHeaders = [
 ]
 """What answers hold there is of one person: nothing between us keeps it, no page frames it."""
 WILDCARDS = frozenset({"", "0.0.0.0", "::"})
+STOPPING = Draining(
+    "This server is being stopped, and your request was not done in time. Make it again.", retry_after_s=1
+)
 DISCARDED = 4
 """A body of up to so many times the bound is let come and thrown away: a client whose connection is cut while it sends sees
 a broken connection instead of the refusal, and sends it all again."""
@@ -99,6 +103,9 @@ class Guard:
             return
         except HyperinferError as error:
             await answer.fail(error, self._writer(scope["path"]))
+        except asyncio.CancelledError:  # the server stops, and has waited for as long as it may
+            await answer.fail(STOPPING, self._errors.get(scope["path"], body_of))
+            raise
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
             log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
             await answer.fail(OUR_FAULT, self._writer(scope["path"]))

@@ -4,10 +4,15 @@ import asyncio
 import io
 from typing import Any
 
+import aiohttp
 import pytest
 from yarl import URL
 
+from hyperinfer.edge import request
+from hyperinfer.edge.app import create_app
 from hyperinfer.edge.dialects.openai.passed_on import KINDS
+from hyperinfer.facilities.http import Listen, serving
+from hyperinfer.kernel.settings import HttpSettings
 from hyperinfer.testing.gateway import FakeGateway, always
 
 from .conftest import Client, Serve
@@ -100,6 +105,63 @@ async def test_a_body_too_large_is_refused_also_without_a_length(client: Client)
     async with client.post(CHAT, data=endless(), headers=KEY) as reply:
         await refused(reply, 413, "97 KiB")
     assert sent < 50_000_000
+
+
+async def test_a_body_that_does_not_come_is_the_clients_fault(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "BODY_TIMEOUT_S", 0.05)
+    never = asyncio.Event()
+
+    async def half() -> Any:
+        yield b'{"model": '
+        await never.wait()
+
+    async with client.post(CHAT, data=half(), headers=KEY) as reply:
+        body = await refused(reply, 408, "in time")
+        assert (body["code"], reply.headers["x-should-retry"]) == ("body_too_slow", "false")
+        assert reply.headers["connection"] == "close"
+    never.set()
+
+
+async def test_a_connection_is_kept_after_every_refusal(client: Client) -> None:
+    assert client._base_url is not None
+    reader, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
+    asked = [
+        (b"POST %b" % CHAT.encode(), 401),
+        (b"GET %b" % CHAT.encode(), 405),
+        (b"OPTIONS %b" % CHAT.encode(), 405),
+        (b"HEAD /v1/nothing", 404),
+        (b"POST /v1/nothing", 404),
+        (b"HEAD /healthz", 200),
+        (b"GET /healthz", 200),
+    ]
+    for line, status in asked:
+        body = b"" if b"POST" not in line else b"{}"
+        writer.write(b"%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (line, len(body), body))
+        async with asyncio.timeout(5):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
+            assert line.startswith(b"HEAD") or await reader.readexactly(length)
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"x-request-id: " in head
+        assert b"connection: close" not in head
+    writer.close()
+
+
+async def test_who_is_not_answered_when_the_server_stops_is_told_so() -> None:
+    began = asyncio.Event()
+
+    async def never(*_: Any) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    app = create_app(FakeGateway(processInferenceRequest=never), HttpSettings(), request_timeout_s=30.0, metrics=True)
+    async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
+        async with serving(app, Listen(port=0, drain_s=0.05)) as url:
+            asking = group.create_task(http.post(f"{url}{CHAT}", json={}, headers=KEY))
+            await began.wait()
+        body = await refused(await asking, 503, "being stopped")
+        assert body["code"] == "unavailable"
+        assert (await asking).headers["x-should-retry"] == "true"
 
 
 async def test_a_body_in_many_pieces_is_put_together(serve: Serve) -> None:

@@ -17,6 +17,8 @@ from hyperinfer.facilities.http import Listen, serving, tls
 from hyperinfer.facilities.http.tls import Certificate
 from hyperinfer.testing.certificates import Authority, pem
 
+APPLICATION_DATA = 23
+"""What RFC 5246, 6.2.1, calls a record that is none of the handshake's."""
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
@@ -109,6 +111,31 @@ async def test_a_client_that_speaks_no_tls_harms_nobody(authority: Authority) ->
             assert b"200" not in await reader.read()
         writer.close()
         assert (await ask(url, trusting(authority))).answer.endswith(b"https")
+
+
+async def test_head_and_body_of_an_answer_are_one_record(authority: Authority) -> None:
+    certificate = Certificate(*authority.certify("127.0.0.1"))
+    context = trusting(authority, maximum_version=ssl.TLSVersion.TLSv1_2)  # later ones hide what a record is
+    async with serving(app, Listen(port=0, certificate=certificate)) as url, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65536))
+        client.write(GET)
+        writer.write(outgoing.read())
+        records = await reader.read()
+        writer.close()
+    kinds = []
+    while records:
+        kinds.append(records[0])
+        records = records[5 + int.from_bytes(records[3:5], "big") :]
+    assert kinds.count(APPLICATION_DATA) == 1
 
 
 @pytest.mark.parametrize("name", [None, "localhost"])

@@ -87,6 +87,7 @@ class _Server(uvicorn.Server):
             log.warning("answers_cut", count=len(state.tasks))
             for task in list(state.tasks):
                 task.cancel()
+            await self._until_idle(CUT_S)  # an app may still say why
             for connection in list(state.connections):
                 connection.transport.abort()
             await self._until_idle(CUT_S)
