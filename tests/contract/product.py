@@ -39,6 +39,16 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
 """Settings of the echo backend for each model: one worker serves it. `single` lets nobody wait."""
 
 
+TEMPLATE = """{%- if tools %}<|im_start|>system
+Call one of these functions:{% for tool in tools %} {{ tool | tojson }}{% endfor %}<|im_end|>
+{% endif %}{%- for message in messages %}<|im_start|>{{ message.role }}
+{% if message.tool_calls %}{% for call in message.tool_calls %}{{ call.function | tojson }}{% endfor %}{% endif -%}
+{{ message.content }}<|im_end|>
+{% endfor %}{%- if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+"""The shipped model's own knows of no tools; with this one the engine makes it call them."""
+
+
 class Product:
     """Where it is, and an administrator's key. `ask` is for what no OpenAI client asks."""
 

@@ -8,6 +8,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
+from tests.contract.product import TEMPLATE
 
 from .conftest import Product, staged
 
@@ -21,16 +22,6 @@ STORY: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Write a 
 class Mood(BaseModel):
     mood: Literal["good", "bad"]
     level: Literal[1, 2, 3]
-
-
-TEMPLATE = """{%- if tools %}<|im_start|>system
-Call one of these functions:{% for tool in tools %} {{ tool | tojson }}{% endfor %}<|im_end|>
-{% endif %}{%- for message in messages %}<|im_start|>{{ message.role }}
-{% if message.tool_calls %}{% for call in message.tool_calls %}{{ call.function | tojson }}{% endfor %}{% endif -%}
-{{ message.content }}<|im_end|>
-{% endfor %}{%- if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-"""The shipped model's own knows of no tools; with this one the engine makes it call them."""
 
 
 @pytest.fixture(scope="module")

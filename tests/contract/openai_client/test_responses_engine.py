@@ -7,9 +7,9 @@ from typing import Any, Literal
 import openai
 import pytest
 from pydantic import BaseModel
+from tests.contract.product import TEMPLATE
 
 from .conftest import Product, staged
-from .test_engine import TEMPLATE
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_model]
 
