@@ -45,7 +45,10 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
     }
     every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
     router = Router(
-        routes=[*routes_of(every, gateway, settings), *DocsRoutes(document(every, version=__version__)).routes()],
+        routes=[
+            *routes_of(every, gateway, settings),
+            *DocsRoutes(lambda: document(every, version=__version__)).routes(),
+        ],
         redirect_slashes=False,
         default=NoRoute(operation.path for group in every for operation in group.operations),
     )

@@ -1,5 +1,6 @@
 """`/openapi.json`, and `/docs` to read and try it: everything comes from this server, so that it works without a network."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -59,11 +60,12 @@ HEADERS = {
 
 
 class DocsRoutes:
-    """The description of the API, made once."""
+    """The description of the API, made once, when somebody first asks for it: most processes are never asked."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = msgspec.json.encode(document)
-        self._older = msgspec.json.encode(as_3_0(document))
+    def __init__(self, describe: Callable[[], dict[str, Any]]) -> None:
+        self._described = cache(describe)
+        self._document = cache(lambda: msgspec.json.encode(self._described()))
+        self._older = cache(lambda: msgspec.json.encode(as_3_0(self._described())))
 
     def routes(self) -> list[Route]:
         """The routes."""
@@ -75,7 +77,7 @@ class DocsRoutes:
 
     async def document(self, request: Request) -> Response:
         """The description in OpenAPI 3.1."""
-        return Response(self._document, media_type="application/json")
+        return Response(self._document(), media_type="application/json")
 
     async def page(self, request: Request) -> Response:
         """The viewer."""
@@ -85,7 +87,7 @@ class DocsRoutes:
         """What the viewer is made of."""
         name = request.path_params["file"]
         if name == "openapi-3.0.json":
-            return Response(self._older, media_type="application/json", headers=HEADERS)
+            return Response(self._older(), media_type="application/json", headers=HEADERS)
         if name == "start.js":
             return Response(START, media_type="text/javascript", headers=HEADERS)
         if name not in FILES:
