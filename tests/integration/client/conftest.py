@@ -58,9 +58,13 @@ async def bridged(
     """Run a bridge to the house's gateway, with a home of its own."""
     one = Bridged()
     kind = client(tell=one.news.append) if lender is None else client(tell=one.news.append, lender=lender)
-    settings = {"http__port": 0, "wait_s": 0.3, "gateway": link_of(house) if gateway is None else gateway} | settings
+    told: dict[str, Any] = {
+        "http__port": 0,
+        "wait_s": 0.3,
+        "gateway": link_of(house) if gateway is None else gateway,
+    } | settings
     async with (
-        running([part(kind, home=home, **settings)], home=home, net=house.net) as [one.worker],
+        running([part(kind, home=home, **told)], home=home, net=house.net) as [one.worker],
         aiohttp.ClientSession(one.worker.addresses["http"], connector=aiohttp.TCPConnector(limit=0)) as one.http,
     ):
         yield one
