@@ -11,7 +11,7 @@ NO_ANSWER = "no_answer"
 
 SENTENCES: Mapping[str, str] = {
     NOT_FOUND: "it is offline, or unknown to the DHT",
-    REFUSED: "it is known and does not let us in: it admits other keys, has no room, or has just gone",
+    REFUSED: "it is known and did not let us in: it has just gone, has no room, or admits other keys",
     NOT_PUNCHED: "it answers, and the routers between us let no direct connection through",
     NO_ANSWER: "it did not answer in time",
 }
