@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 FIRST = "http://127.0.0.1:3000"
 """Where `hyperinfer up` serves unless told otherwise."""
+CONNECT_S = 10.0
+SWARM_CONNECT_S = 30.0
+"""Time enough to find a gateway behind two routers, and for a second try where the first came to nothing."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -54,9 +57,11 @@ async def opened(address: str, credential: str) -> "AsyncIterator[AsyncClient]":
     from hyperinfer.sdk import AsyncClient
     from hyperinfer.sdk.requests import is_link
 
+    wait_s = CONNECT_S
     if is_link(address):
         note("Reaching the gateway over the swarm …")
-    async with AsyncClient(address, api_key=credential, say=note) as client:
+        wait_s = SWARM_CONNECT_S
+    async with AsyncClient(address, api_key=credential, connect_timeout_s=wait_s, say=note) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from hyperinfer.errors import HyperinferError, RateLimited, Unauthenticated, Unavailable
+from hyperinfer.errors import HyperinferError, PeerUnreachable, RateLimited, Unauthenticated, Unavailable
 from hyperinfer.kernel.config import plain
 
 KEPT_CONTROLS = frozenset("\n\t")
@@ -44,6 +44,8 @@ def sentence(error: HyperinferError) -> str:
     refused = "status" in error.details
     if isinstance(error, Unavailable) and not refused and error.message.startswith("No gateway"):
         return f"{error.message} Start one with `hyperinfer up`, or name another with --gateway."
+    if isinstance(error, PeerUnreachable) and not refused:
+        return f"No gateway was reached over the swarm. {error.message} Is it running, and are both machines on a network?"
     if isinstance(error, Unauthenticated) and refused:
         return f"{error.message} `hyperinfer login` opens a new session."
     after_s = error.details.get("retry_after_s")
