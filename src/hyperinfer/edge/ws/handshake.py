@@ -7,11 +7,16 @@ METHOD = "CONNECT"
 
 
 def refusing(send: Send) -> Send:
-    """What sends an answer over HTTP instead of accepting (ASGI's extension `websocket.http.response`)."""
+    """What sends an answer over HTTP instead of accepting (ASGI's extension `websocket.http.response`), and none after."""
+    accepted = False
 
     async def answer(message: Message) -> None:
+        nonlocal accepted
         if message["type"].startswith("http.response"):
+            if accepted:
+                return
             message = {**message, "type": f"websocket.{message['type']}"}
+        accepted = accepted or message["type"] == "websocket.accept"
         await send(message)
 
     return answer

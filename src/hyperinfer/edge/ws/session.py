@@ -102,6 +102,9 @@ class Session:
                     closing = await self._ended
                     reading.cancel()
                     self._conversations.close()
+        except asyncio.CancelledError:  # the server has waited for as long as it may
+            await self._outbox.close(*STOPPING)
+            raise
         except Exception:  # the edge of a socket: a fault of ours is logged once and hides its internals
             log.exception("socket_failed")
             closing = Closing(OUR_ERROR, OUR_FAULT.message)
