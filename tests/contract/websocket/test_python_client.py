@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from .conftest import SOCKETS, House, house, memory_bytes, said, show, start
 
@@ -103,6 +103,14 @@ async def test_a_key_that_is_revoked_starts_nothing_more(home: House) -> None:
         await until(connection, "authenticated")
         await connection.send(start("b", "hello"))
         await until(connection, "done")
+
+
+async def test_a_key_that_may_not_ask_models_opens_no_socket(home: House) -> None:
+    async with home.http.post("/api/auth/api-keys", json={"name": "reader", "scopes": ["usage"]}) as reply:
+        key = (await reply.json())["key"]
+    with pytest.raises(InvalidStatus) as raised:
+        await connect(home.ws, additional_headers={"X-API-Key": key})
+    assert raised.value.response.status_code == 403
 
 
 async def test_a_gateway_that_stops_lets_answers_end(tmp_path: Path) -> None:
