@@ -120,7 +120,7 @@ class HyperswarmNet:
         return {
             "bootstrap": self.settings.bootstrap,
             "host": self.settings.host,
-            "firewalled": self.settings.firewalled,
+            "firewalled": self.settings.behind_router,
             "heartbeat": int(self.settings.heartbeat_s * 1000),
         }
 
