@@ -41,20 +41,40 @@ async def across_hyperswarm(home: Path, **inference: Any) -> AsyncIterator[tuple
     settings of the inference worker."""
     async with AsyncExitStack() as stack:
         address = await stack.enter_async_context(dht(host="127.0.0.1", port=0))
-        words = (str(home), address.bootstrap, msgspec.json.encode(inference).decode())
-        await stack.enter_async_context(process("bench.gateway.serve", "workers", *words))
-        yield await stack.enter_async_context(process("bench.gateway.serve", "gateway", *words))
+        yield await stack.enter_async_context(across_hyperswarm_at(home, address.bootstrap, **inference))
 
 
-async def api_key(url: str) -> str:
-    """An API key of a new account, once the gateway can answer."""
+@asynccontextmanager
+async def across_hyperswarm_at(
+    home: Path, bootstrap: str, **inference: Any
+) -> AsyncIterator[tuple[str, psutil.Process]]:
+    """The same on a DHT that there is."""
+    words = (str(home), bootstrap, msgspec.json.encode(inference).decode())
+    async with (
+        process("bench.gateway.serve", "workers", *words),
+        process("bench.gateway.serve", "gateway", *words) as gateway,
+    ):
+        yield gateway
+
+
+async def until_ready(url: str) -> None:
+    """Wait until a server can answer."""
     async with aiohttp.ClientSession(url) as http, asyncio.timeout(READY_S):
         while True:
             async with http.get("/readyz") as reply:
                 if reply.status == 200:
-                    break
+                    return
             await asyncio.sleep(0.1)
-        async with http.post("/api/auth/register", json=ACCOUNT) as reply:
-            reply.raise_for_status()
-            key: str = (await reply.json())["api_key"]["key"]
-            return key
+
+
+async def api_key(url: str) -> str:
+    """An API key of a new account, once the gateway can answer."""
+    await until_ready(url)
+    async with (
+        asyncio.timeout(READY_S),
+        aiohttp.ClientSession(url) as http,
+        http.post("/api/auth/register", json=ACCOUNT) as reply,
+    ):
+        reply.raise_for_status()
+        key: str = (await reply.json())["api_key"]["key"]
+        return key
