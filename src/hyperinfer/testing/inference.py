@@ -8,12 +8,15 @@ from dataclasses import replace
 import msgspec
 
 from hyperinfer.contracts.inference import (
+    COUNT_TOKENS,
     PROCESS_REQUEST,
     WATCH_STATUS,
     Began,
+    CountPrompt,
     ModelStatus,
     Processed,
     ProcessRequest,
+    PromptCount,
     Usage,
     WorkerStatus,
 )
@@ -23,6 +26,7 @@ from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 
 Answer = Callable[[ProcessRequest, Call], Awaitable[Processed]]
+Count = Callable[[CountPrompt, Call], Awaitable[PromptCount]]
 
 REPORT_EVERY_S = 1.0
 
@@ -30,11 +34,12 @@ REPORT_EVERY_S = 1.0
 class FakeInference:
     """One inference worker with these models.
 
-    `answer` may be replaced, `report` changes what it says of itself, and while `silent` it says nothing.
+    `answer` and `count` may be replaced, `report` changes what it says of itself, and while `silent` it says nothing.
     """
 
     def __init__(self, *models: str, slots: int = 4) -> None:
         self.answer: Answer = echo
+        self.count: Count = seven
         self.requests: list[ProcessRequest] = []
         self.silent = False
         self._status = WorkerStatus(
@@ -59,12 +64,19 @@ class FakeInference:
     @asynccontextmanager
     async def _open(self, context: Context[WorkerSettings], own: Caller) -> AsyncIterator[Service]:
         self.report()  # it does not drain any more, should it have run before
-        routes = (route(PROCESS_REQUEST, self._process), route(WATCH_STATUS, self._watch))
+        routes = (
+            route(PROCESS_REQUEST, self._process),
+            route(COUNT_TOKENS, self._count),
+            route(WATCH_STATUS, self._watch),
+        )
         yield Service(routes=routes, announces=("inference",), on_drain=lambda: self.report(draining=True))
 
     async def _process(self, request: ProcessRequest, call: Call) -> Processed:
         self.requests.append(request)
         return await self.answer(request, replace(call, send=_after_began(call.send)) if call.send else call)
+
+    async def _count(self, request: CountPrompt, call: Call) -> PromptCount:
+        return await self.count(request, call)
 
     async def _watch(self, request: Nothing, call: Call) -> Nothing:
         while not self._status.draining:
@@ -89,6 +101,11 @@ def _after_began(send: Send) -> Send:
         await send([*began, *chunks])
 
     return take
+
+
+async def seven(request: CountPrompt, call: Call) -> PromptCount:
+    """Every prompt has seven tokens."""
+    return PromptCount(prompt_tokens=7, model=request.model, exact=True)
 
 
 async def echo(request: ProcessRequest, call: Call) -> Processed:

@@ -186,6 +186,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"thinking": True}, "thinking"),
     ({"output_config": {"effort": "enormous"}}, "output_config.effort"),
     ({"output_config": {"format": {"type": "json_object"}}}, "output_config.format.type"),
+    ({"output_config": {"format": {"schema": {}}}}, "output_config.format.type"),
+    ({"system": [{"text": "s"}]}, "system[0].type"),
     ({"metadata": {"user_id": 5}}, "metadata.user_id"),
 ]  # fmt: skip
 

@@ -17,6 +17,13 @@ class TextBlock(Struct, frozen=True, tag_field="type", tag="text"):
     text: str
 
 
+class OnlyText(Struct, frozen=True):
+    """The same where nothing else may stand: a tag is looked at among several alone."""
+
+    type: Literal["text"]
+    text: str
+
+
 class InlineImage(Struct, frozen=True, tag_field="type", tag="base64"):
     """An image itself."""
 
@@ -74,7 +81,7 @@ class SearchResultBlock(Struct, frozen=True, tag_field="type", tag="search_resul
 
     source: str
     title: str
-    content: tuple[TextBlock, ...]
+    content: tuple[OnlyText, ...]
     citations: Citations | None = None
 
 

@@ -17,6 +17,7 @@ from hyperinfer.edge.dialects.anthropic.content import (
     Found,
     ImageBlock,
     InlineImage,
+    OnlyText,
     PlainTextSource,
     RedactedThinkingBlock,
     SearchResultBlock,
@@ -65,7 +66,7 @@ class Told:
         return self.messages[:-1] if self.messages[-1]["role"] == "assistant" else self.messages
 
 
-def told(system: str | Sequence[TextBlock] | None, turns: Sequence[Turn]) -> Told:
+def told(system: str | Sequence[OnlyText] | None, turns: Sequence[Turn]) -> Told:
     """The conversation. Raises `BadRequest` and `Unsupported` naming the place."""
     messages: list[Message] = []
     places: list[str] = []

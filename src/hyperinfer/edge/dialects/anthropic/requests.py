@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct
 
 from hyperinfer.contracts.openai.content import Anything
 from hyperinfer.contracts.openai.requests import Stops, Tokens
-from hyperinfer.edge.dialects.anthropic.content import TextBlock, Turn
+from hyperinfer.edge.dialects.anthropic.content import OnlyText, Turn
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 ToolName = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
@@ -91,9 +91,10 @@ class ThinkingDisabled(Struct, frozen=True, tag_field="type", tag="disabled"):
 ThinkingConfig = ThinkingEnabled | ThinkingAdaptive | ThinkingBetweenTools | ThinkingDisabled
 
 
-class JsonOutputFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
+class JsonOutputFormat(Struct, frozen=True):
     """JSON that is valid under a schema."""
 
+    type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
@@ -118,7 +119,7 @@ class CountTokensRequest(Struct, frozen=True, kw_only=True):
 
     messages: Annotated[tuple[Turn, ...], Meta(min_length=1, max_length=100_000)]
     model: str | None = None
-    system: str | tuple[TextBlock, ...] | None = None
+    system: str | tuple[OnlyText, ...] | None = None
     tools: Annotated[tuple[ClientTool, ...], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
     thinking: ThinkingConfig | None = None
