@@ -1,6 +1,6 @@
 """Contracts within reach: this worker's own, a certain peer's, or any trusted member's that announces a name."""
 
-import random
+from random import Random
 
 from hyperinfer.contracts.method import NO_META, Meta, Method, Reply, Request
 from hyperinfer.errors import DriverLost, PeerUnreachable
@@ -14,6 +14,9 @@ ROLE_OF = {"processor": "inference"}
 """The role that a service name stands for, where it is not the name itself."""
 
 ATTEMPTS = 3
+
+_chance = Random()
+"""Our own: what others seed is not to be moved by us, nor the other way round."""
 
 
 class LocalCaller:
@@ -88,7 +91,7 @@ class ServiceCaller:
             trusted = [key for key in found if self._role in self._members.roles(key) and key not in tried]
             if not trusted:
                 break
-            key = random.choice(trusted)
+            key = _chance.choice(trusted)
             tried.add(key)
             try:
                 return await self._peers.call(key, method, request, meta=meta, timeout_s=timeout_s, sink=sink)

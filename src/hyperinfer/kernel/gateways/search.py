@@ -1,10 +1,10 @@
 """Where gateways may be found, and which of those that are found can be trusted: by its own key, by what the root key has signed,
 or by the member list."""
 
-import random
 from collections import OrderedDict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Protocol
 
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, PeerUnreachable, Unavailable, Untrusted
@@ -37,6 +37,9 @@ class OwnSwarm:
 
 Place = GatewayLink | SwarmLink | OwnSwarm
 """Where to look for a gateway."""
+
+_chance = Random()
+"""Our own: what others seed is not to be moved by us, nor the other way round."""
 
 
 class Search(Protocol):
@@ -166,7 +169,7 @@ async def _announcing(peers: Peers, topic: bytes) -> Sequence[bytes]:
 
 def _mixed(keys: Sequence[bytes], *, first: Container[bytes] = ()) -> Sequence[bytes]:
     """Keys in an order that is another one each time, so that clients spread; those that are to come first do."""
-    mixed = random.sample(keys, len(keys))
+    mixed = _chance.sample(keys, len(keys))
     known = [key for key in mixed if key in first]
     return (*known, *(key for key in mixed if key not in known))[:MAX_CANDIDATES]
 

@@ -1,9 +1,9 @@
 """Following auth: every machine that joined keeps the member list as auth last signed it, and keeps it while auth is away."""
 
 import asyncio
-import random
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import msgspec
 import structlog
@@ -17,6 +17,8 @@ from hyperinfer.kernel.membership import file
 from hyperinfer.kernel.swarm import SwarmKeys
 
 log = structlog.get_logger(__name__)
+_chance = Random()
+"""Our own: what others seed is not to be moved by us, nor the other way round."""
 
 ROLE = "auth"
 WATCH_S = 3000.0
@@ -48,7 +50,7 @@ class Follower:
             self._heard = False
             await self._round()
             pause_s = FIRST_PAUSE_S if self._heard else min(pause_s * 2, LONGEST_PAUSE_S)
-            await self._clock.sleep(pause_s * random.uniform(0.75, 1.25))
+            await self._clock.sleep(pause_s * _chance.uniform(0.75, 1.25))
 
     async def _round(self) -> None:
         """Watch the auth that the newest epoch names; where it is away, look for one that a later epoch names."""
@@ -74,7 +76,7 @@ class Follower:
             log.debug("auth_not_found", reason=error.message)
             return ()
         others = [key for key in found if key != but]
-        return random.sample(others, min(len(others), MAX_ASKED))
+        return _chance.sample(others, min(len(others), MAX_ASKED))
 
     async def _watch(self, key: bytes, *, timeout_s: float) -> None:
         epoch, version = await asyncio.to_thread(file.newest, self._folder)
