@@ -20,7 +20,8 @@ HEAD = """# Commands
 * **Exit codes**: 0 done, 1 failed (one sentence says why and what to do), 2 used wrongly, 130 interrupted.
 * **Passwords, keys and tokens** are never arguments: they are asked for, or read from standard input, a line each. A new one is printed this once.
 * **The profile** is `hyperinfer/profile.json` in your folder for configuration, readable by you alone. Models are asked with its API key if it holds one,
-  else in its session; the account is looked after in the session. `--gateway URL` names another gateway than the one used last.
+  else in its session; the account is looked after in the session. `--gateway URL` names another gateway than the one used last, `--profile NAME` another
+  profile; `HYPERINFER_GATEWAY`, `HYPERINFER_PROFILE` and `HYPERINFER_API_KEY` do for a whole shell. See [the command line](../guides/command-line.md).
 * `-h` and `--help` are left out below. DEBUG=1 shows where something failed.
 """
 

@@ -98,7 +98,7 @@ async def _ask(message: "Message", wishes: "ChatOptions", *, whole: bool, as_jso
             async with client.stream([message], **wishes) as stream:
                 answer = await _print(stream)
     if answer.finish_reason == "length" and not as_json:
-        reason = "--max-tokens" if wishes.get("max_tokens") else "the model's context is full"
+        reason = "--max-tokens is reached" if wishes.get("max_tokens") else "the model's context is full"
         note(f"(The answer was cut off: {reason}.)")
 
 

@@ -16,6 +16,7 @@ from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import load, paths
 from hyperinfer.cli.table import show_table
+from hyperinfer.cli.times import second
 from hyperinfer.facilities.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def restore(place: "Paths", settings: "AuthSettings", source: Path, force: bool,
             }
         )
         return
-    say(f"Restored {manifest.rows:,} rows as of {manifest.made_at:%Y-%m-%d %H:%M:%S} UTC.")
+    say(f"Restored {manifest.rows:,} rows as of {second(manifest.made_at)}.")
     for path in done.set_aside:
         note(f"What was here is kept as {path}")
     if done.kept_swarm:

@@ -45,7 +45,7 @@ def address_of(gateway: str | None) -> str:
         return base_url(gateway)
     held = profile.load()
     known = held.named(profile.chosen.get()) if profile.chosen.get() else None
-    if known is None and (named := config.way()[0]):
+    if known is None and (named := config.gateway()[0]):
         return base_url(named)
     known = known or held.current
     return known.gateway if known else FIRST

@@ -81,10 +81,7 @@ def command(
         show_json({"code": code, "id": invite.id, "role": invite.role, "expires": invite.expires})
         return
     say(code)
-    note(
-        f"Good for one {invite.role} worker, until {invite.expires:%Y-%m-%d %H:%M} UTC. On its machine:\n"
-        "  hyperinfer join CODE"
-    )
+    note(f"Good for one {invite.role} worker, until {minute(invite.expires)}. On its machine:\n  hyperinfer join CODE")
 
 
 @command.command("list")

@@ -1,7 +1,9 @@
 """How the command line speaks: results on standard output, everything else on standard error, colours on terminals."""
 
 import math
+import shutil
 import sys
+import textwrap
 import unicodedata
 from typing import Any
 
@@ -11,6 +13,7 @@ import msgspec
 from hyperinfer.errors import HyperinferError, PeerUnreachable, RateLimited, Unauthenticated, Unavailable
 from hyperinfer.kernel.config import plain
 
+MIN_COLUMNS = 20
 KEPT_CONTROLS = frozenset("\n\t")
 
 
@@ -26,12 +29,26 @@ def say(text: str = "", *, end: str = "\n", **style: Any) -> None:
 
 def note(text: str, **style: Any) -> None:
     """Print what is not the result itself: progress, hints."""
-    click.secho(text, err=True, color=colours(), **(style or {"dim": True}))
+    click.secho(_wrapped(text), err=True, color=colours(), **(style or {"dim": True}))
 
 
 def complain(sentence: str) -> None:
     """Print what went wrong."""
-    click.secho(printable(sentence), err=True, color=colours(), fg="red")
+    click.secho(_wrapped(printable(sentence)), err=True, color=colours(), fg="red")
+
+
+def _wrapped(text: str) -> str:
+    """Text whose words no terminal breaks; a program gets each line as it is."""
+    if not sys.stderr.isatty():
+        return text
+    columns = max(MIN_COLUMNS, shutil.get_terminal_size().columns)
+    lines = (
+        textwrap.wrap(line, columns, break_long_words=False, break_on_hyphens=False, drop_whitespace=True) or [""]
+        if len(line) > columns
+        else [line]
+        for line in text.split("\n")
+    )
+    return "\n".join(part for line in lines for part in line)
 
 
 def show_json(content: Any) -> None:
@@ -45,7 +62,9 @@ def sentence(error: HyperinferError) -> str:
     if isinstance(error, Unavailable) and not refused and error.message.startswith("No gateway"):
         return f"{error.message} Start one with `hyperinfer up`, or name another with --gateway."
     if isinstance(error, PeerUnreachable) and not refused:
-        return f"No gateway was reached over the swarm. {error.message} Is it running, and are both machines on a network?"
+        return (
+            f"No gateway was reached over the swarm. {error.message} Is it running, and are both machines on a network?"
+        )
     if isinstance(error, Unauthenticated) and refused:
         return f"{error.message} `hyperinfer login` opens a new session."
     after_s = error.details.get("retry_after_s")

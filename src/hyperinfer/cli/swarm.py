@@ -10,6 +10,7 @@ from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.noted import noted
 from hyperinfer.cli.places import known_swarm, load, paths, swarm_folder
+from hyperinfer.cli.times import second
 
 MAX_COPY_BYTES = 64 * 1024 * 1024
 
@@ -55,7 +56,7 @@ def show(as_json: bool) -> None:
         show_json(seen)
         return
     issued = seen["issued_at"]
-    signed = f"version {seen['version']} of {issued:%Y-%m-%d %H:%M:%S} UTC" if issued else "not signed yet"
+    signed = f"version {seen['version']} of {second(issued)}" if issued else "not signed yet"
     say(f"swarm    {seen['root_key'] or 'unknown: its root public key is not here'}")
     say(f"auth     {seen['auth_key'] or '-'}")
     say(f"epoch    {seen['epoch'] or '-'}")

@@ -25,6 +25,8 @@ F = TypeVar("F", bound=Callable[..., object])
 LABEL_CHARS = 20
 MODEL_CHARS = 26
 BAR_COLUMNS = 16
+BLANK = " "
+"""No bar, where a dash would look like one."""
 MIN_BAR_COLUMNS = 8
 PLOT_COLUMNS = 80
 SPARE = ("", "errors", "prompt", "completion")
@@ -165,8 +167,8 @@ def _show(report: "UsageReport") -> None:
         most = max(row.total_tokens for row in report.rows)
         titles.append("")
         for line, row in zip(rows, report.rows, strict=False):  # the total has no bar
-            line.append(bar(row.total_tokens, most, BAR_COLUMNS, plain=ascii_only()))
-        rows[-1].append("")
+            line.append(bar(row.total_tokens, most, BAR_COLUMNS, plain=ascii_only()) or BLANK)
+        rows[-1].append(BLANK)
     show_table(titles, rows, spare=SPARE)
 
 

@@ -75,14 +75,6 @@ def plain(environ: Mapping[str, str] = os.environ) -> bool:
     return bool(environ.get("NO_COLOR"))
 
 
-def way(environ: Mapping[str, str] = os.environ) -> tuple[str, str, str]:
-    """Which gateway a person's programs talk to, with which key, and which of their profiles is meant: `HYPERINFER_GATEWAY`,
-    `HYPERINFER_API_KEY`, `HYPERINFER_PROFILE`; empty where nothing is said."""
-    names = ("HYPERINFER_GATEWAY", "HYPERINFER_API_KEY", "HYPERINFER_PROFILE")
-    gateway, key, profile = (environ.get(name, "").strip() for name in names)
-    return gateway, key, profile
-
-
 def hub(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:
     """Where models are pulled from and with which token: `HF_ENDPOINT` and `HF_TOKEN`, as every tool of that hub reads them."""
     return environ.get("HF_ENDPOINT") or None, environ.get("HF_TOKEN") or None
@@ -92,6 +84,11 @@ def gateway(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | 
     """The gateway that clients use unless told otherwise, and the credential for it: `HYPERINFER_GATEWAY` and
     `HYPERINFER_API_KEY`."""
     return environ.get("HYPERINFER_GATEWAY") or None, environ.get("HYPERINFER_API_KEY") or None
+
+
+def profile(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Which of a person's profiles is meant unless something else is said: `HYPERINFER_PROFILE`."""
+    return environ.get("HYPERINFER_PROFILE") or None
 
 
 def load(

@@ -218,18 +218,18 @@ def account_for(gateway: str | None, file: Path | None = None) -> Account:
         if gateway not in (None, account.gateway):
             raise BadRequest(f"Your profile {name} is at {account.gateway}, not at {gateway}.")
         return account
-    address, key, name = config.way()
-    address = base_url(address) if address else ""
+    named, key = config.gateway()
+    address = base_url(named) if named else None
     if address and key and gateway in (None, address):
         return Account(gateway=address, api_key=key)
-    gateway = gateway or address or None
+    gateway = gateway or address
     if gateway is not None:
         known = profile.at(gateway)
         if known is None:
             raise Unauthenticated(f"You have no account at {gateway} here. Run `hyperinfer login --gateway {gateway}`.")
         return known
-    if name:
-        return _named(profile, name)
+    if wanted := config.profile():
+        return _named(profile, wanted)
     if profile.current is None:
         raise Unauthenticated("No gateway is known here yet. Run `hyperinfer up`, or `hyperinfer login --gateway URL`.")
     return profile.current

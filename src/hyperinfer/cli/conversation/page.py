@@ -67,6 +67,7 @@ class Page:
         self._console = console
         self._thinking_so_far = thinking
         self._has_spoken = False
+        self._has_ended = False
         self._tail = ""
         self._last: Block | None = None
         self._live = Live(self, console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
@@ -98,6 +99,7 @@ class Page:
         """The answer has ended, or is not wanted any more."""
         self._end_thinking()
         tail, self._tail = self._tail, ""
+        self._has_ended = True
         self._live.stop()
         for block in blocks(tail):
             self._print(block)
@@ -112,7 +114,7 @@ class Page:
         if thinking:
             return self._lines(Text(thinking, style=DIM))
         if not self._tail.strip():
-            return [] if self._last else [[Segment(WAITING, DIM)]]
+            return [] if self._last or self._has_ended else [[Segment(WAITING, DIM)]]
         lines: Lines = []
         before = self._last
         for block in blocks(self._tail):

@@ -111,6 +111,13 @@ def test_what_has_come_is_there_while_more_is_to_come() -> None:
     assert window.lines() == ["half a sen"]
 
 
+def test_nobody_is_told_to_wait_for_what_has_come() -> None:
+    window = Window()
+    window.page.add("Four.")
+    window.page.close()
+    assert "…" not in window.raw
+
+
 def test_thoughts_come_first_and_are_dim() -> None:
     window = Window(thinking="Let me see.")
     window.page.draw()
