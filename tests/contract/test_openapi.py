@@ -25,6 +25,11 @@ PASSWORD = "a quite different one"
 LOGOUT = "/api/auth/logout"
 MANY = 1_000_000
 
+PLATFORM = "^/api/"
+OTHERS = "^/(?!api/)"
+"""Halves of the paths, each for a process of its own: two threads of one, parsing at once, confuse Python 3.11
+(python/cpython#106905)."""
+
 STUMBLED = "Inconsistent results: A test case failed on the first run but now succeeds"
 NOT_ALL_IS_ACCEPTED = "positive_data_acceptance"
 """A password policy, names that are taken, ids that are gone: what is right by its schema may still be refused."""
@@ -88,17 +93,17 @@ class Server:
         config = CONFIG.format(key=mine["id"], session=other["id"], victim=victim["id"], invite=invite["id"])
         (self._folder / "schemathesis.toml").write_text(config, encoding="utf-8")
 
-    async def try_all(self, key: str = "", *, leave_out: str = NOT_ALL_IS_ACCEPTED) -> tuple[int, str]:
-        """Try every route as described; gives how it ended, and what was found. Where nothing was but that its own making
-        of examples did not come to the same twice, it is asked again.
+    async def faults(self, key: str = "", *, paths: str, leave_out: str = NOT_ALL_IS_ACCEPTED) -> str:
+        """What is found by trying every route as described, nothing if all is well. Where nothing was but that its own
+        making of examples did not come to the same twice, it is asked again.
         """
-        code, output = await self._try_all(key, leave_out=leave_out)
+        code, output = await self._try(key, paths, leave_out)
         if code and STUMBLED in output and "FAILURES" not in output:
-            code, output = await self._try_all(key, leave_out=leave_out)
-        return code, output
+            code, output = await self._try(key, paths, leave_out)
+        return output if code else ""
 
-    async def _try_all(self, key: str, *, leave_out: str) -> tuple[int, str]:
-        """Try every route once.
+    async def _try(self, key: str, paths: str, leave_out: str) -> tuple[int, str]:
+        """Try every route once; gives how it ended, and what was said.
 
         The key goes in both headers: one that is left free would be filled with nonsense, which is refused.
         """
@@ -110,7 +115,8 @@ class Server:
             "--phases=examples,coverage,fuzzing",
             "--max-examples=4",
             "--seed=1",
-            "--workers=2",
+            "--workers=1",
+            f"--include-path-regex={paths}",
             "--continue-on-failure",
             "--suppress-health-check=all",
             "--no-color",
@@ -160,18 +166,18 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_an_administrator_finds_no_fault(server: Server) -> None:
     await server.login("admin")
     token = await server.login("admin")
     await server.prepare(token, token)
-    code, output = await server.try_all(token)
-    assert code == 0, output
+    found = await server.faults(token, paths=PLATFORM)
+    assert not found, found
     await server.ask("POST", LOGOUT, key=token)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_person_with_a_key_finds_no_fault(server: Server) -> None:
     made = await server.register("ada")
     await server.login("ada")
@@ -180,12 +186,13 @@ async def test_a_person_with_a_key_finds_no_fault(server: Server) -> None:
     key = (await server.ask("POST", "/api/auth/api-keys", body, key=session))["key"]
     await server.prepare(key, session)
     assert made["tier"] == "default"
-    code, output = await server.try_all(key)
-    assert code == 0, output
+    found = await asyncio.gather(*(server.faults(key, paths=paths) for paths in (PLATFORM, OTHERS)))
+    assert not any(found), "\n".join(found)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_a_stranger_finds_no_fault(server: Server) -> None:
-    code, output = await server.try_all(leave_out=f"{NOT_ALL_IS_ACCEPTED},ignored_auth")
-    assert code == 0, output
+    leave_out = f"{NOT_ALL_IS_ACCEPTED},ignored_auth"
+    found = await asyncio.gather(*(server.faults(paths=paths, leave_out=leave_out) for paths in (PLATFORM, OTHERS)))
+    assert not any(found), "\n".join(found)
