@@ -104,7 +104,7 @@ class Guard:
         except HyperinferError as error:
             await answer.fail(error, self._writer(scope["path"]))
         except asyncio.CancelledError:  # the server stops, and has waited for as long as it may
-            await answer.fail(STOPPING, self._errors.get(scope["path"], body_of))
+            await answer.fail(STOPPING, self._writer(scope["path"]))
             raise
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
             log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
