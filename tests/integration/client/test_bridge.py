@@ -61,6 +61,16 @@ async def test_it_serves_the_gateways_whole_surface(home: House, bridge: Bridged
         assert (await got.json())["response"] == "one two three"
 
 
+async def test_it_speaks_websocket_too(home: House, bridge: Bridged) -> None:
+    heard: list[dict[str, Any]] = []
+    async with bridge.http.ws_connect("/ws", headers={"Authorization": f"Bearer {home.key}"}) as socket:
+        await socket.send_json({"type": "start", "id": "c1", "request": BODY})
+        while not heard or heard[-1]["type"] not in ("done", "error"):
+            heard.append(await socket.receive_json(timeout=10))
+    assert heard[-1]["type"] == "done"
+    assert "".join(one["text"] for one in heard if one["type"] == "delta") == "onetwothree"
+
+
 async def test_its_health_and_metrics_are_its_own(home: House, bridge: Bridged) -> None:
     await bridge.chat(home.key)
     status, text = await bridge.get("/readyz")
