@@ -42,6 +42,7 @@ fast-tests:
 # Ahead of the tests, so that no test's deadline pays for a download.
 driver: install
 	@$(BIN)/hyperinfer driver install
+	@$(BIN)/python -m tests.contract.node_clients.packages
 
 # So many files at a time: most tests wait most of the time.
 test: driver ## Run every test this machine can run (JOBS=2 at a time); says at the end which it skipped and why
