@@ -32,3 +32,9 @@ async def test_it_does_the_same_over_every_way(node: Run, place: Place, way: str
         AWAY=f"http://127.0.0.1:{nobodys_port()}",
     )
     assert "\n# fail 0\n" in said
+
+
+async def test_it_tells_gateways_from_impostors_and_bears_bad_ones(node: Run, place: Place) -> None:
+    given = {"LINK": place.ways["swarm"], "KEY": place.product.key, "BOOTSTRAP": place.bootstrap}
+    said = await node("--test", "--test-reporter=tap", "peers.test.mjs", **given)
+    assert "\n# fail 0\n" in said
