@@ -291,6 +291,12 @@ def test_nothing_to_answer_loads_the_model(path: str, fields: dict[str, Any]) ->
     assert asked(path, **fields) == {"messages": [{"role": "user", "content": "."}], "max_tokens": 1}
 
 
+@pytest.mark.parametrize("keep_alive", [f"{'0' * 100_000}x", f"{'0s' * 50_000}x", f"{'0.0' * 30_000}!"])
+@pytest.mark.timeout(5)
+def test_a_long_time_that_is_none_is_told_at_once(keep_alive: str) -> None:
+    assert isinstance(read("chat", keep_alive=keep_alive), Wanted)
+
+
 @pytest.mark.parametrize("keep_alive", [0, 0.0, "0", "0s", "0m", "-0h", "0h0m0s", "0.0s"])
 @pytest.mark.parametrize("path", ["chat", "generate"])
 def test_a_model_that_is_given_up_only_has_to_be_there(path: str, keep_alive: Any) -> None:

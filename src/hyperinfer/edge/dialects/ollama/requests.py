@@ -12,7 +12,9 @@ from hyperinfer.edge.dialects.ollama.options import OllamaOptions
 Name = Annotated[str, Meta(max_length=200)]
 Think = bool | Literal["low", "medium", "high", "max"]
 
-_nothing = re.compile(r"[+-]?(0+(\.0*)?([nuµm]?s|m|h)?)+")
+_ZERO = r"0+(?:\.0*)?"
+_nothing = re.compile(rf"[+-]?(?:{_ZERO}|(?:{_ZERO}(?:[nuµm]?s|m|h))+)")
+"""A number or a duration of Go's. In a row each has a unit: otherwise many zeros could be told apart in too many ways to try."""
 
 
 class OllamaAsking(Struct, frozen=True, kw_only=True):
