@@ -1,0 +1,41 @@
+"""Every command and program of README, getting started and the guides is run, in the order of its page, as it stands."""
+
+from pathlib import Path
+
+import pytest
+from tests.docs.pages import NOTES, ROOT, RUN, SHOWN, page, pages
+from tests.docs.scenes import SCENES, Scene
+from tests.docs.stage import play
+
+ELSEWHERE = {"docs/guides/python.md": "tests/integration/sdk/test_guide.py"}
+"""Pages whose programs another test runs."""
+POSTGRES = "docs/guides/databases.md"
+REAL = {"README.md", "docs/getting-started/first-answer.md", "docs/guides/openai-clients.md", "docs/guides/models.md"}
+"""Pages on which the model that comes along answers."""
+
+
+def marked(name: str) -> object:
+    """The page with what it needs beyond this machine's own."""
+    marks = [pytest.mark.needs_postgres] * (name == POSTGRES) + [pytest.mark.needs_model] * (name in REAL)
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", [marked(name) for name in pages() if name not in ELSEWHERE])
+def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
+    play(name, page(name), tmp_path, SCENES.get(name, Scene()))
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_block_is_run_or_says_why_not(name: str) -> None:
+    for block in page(name):
+        where = f"{name}:{block.line}"
+        assert block.language in RUN | SHOWN, f"{where}: {block.language or 'no language'} is neither run nor read"
+        assert not block.note or block.note in NOTES, f"{where}: nobody knows what `{block.note}` is"
+        assert block.note != "not run" or len(block.said.split()) > 2, f"{where}: why not?"
+
+
+def test_every_scene_has_its_page() -> None:
+    assert set(SCENES) <= set(pages())
+    assert all(Path(name).name in (ROOT / test).read_text(encoding="utf-8") for name, test in ELSEWHERE.items())
