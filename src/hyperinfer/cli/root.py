@@ -62,6 +62,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "identity": "Print a worker's public key.",
     },
     "Machine": {
+        "doctor": "Look this machine over, and say how to mend what is wrong.",
         "config": "Show the settings in force, and where files are.",
         "db": "Upgrade, back up, restore and check auth's database.",
         "audit": "Read the audit log, and verify it.",

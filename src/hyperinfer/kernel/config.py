@@ -41,6 +41,9 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Environment variables with names of their own: the workers and settings that each stands for."""
 
+OWN = frozenset({"HYPERINFER_HOME", "HYPERINFER_GATEWAY", "HYPERINFER_API_KEY", "HYPERINFER_PROFILE"})
+"""Environment variables of ours that are no settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded(Generic[S]):
@@ -73,6 +76,14 @@ def debug(environ: Mapping[str, str] = os.environ) -> bool:
 def plain(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether `NO_COLOR` asks for text without colours (https://no-color.org)."""
     return bool(environ.get("NO_COLOR"))
+
+
+def unknown_names(wtypes: Iterable[str], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Environment variables that look like settings of ours and are those of no worker: nothing reads them."""
+    scopes = tuple(f"HYPERINFER_{scope.upper()}__" for scope in (COMMON, *wtypes))
+    return sorted(
+        name for name in environ if name.startswith("HYPERINFER_") and name not in OWN and not name.startswith(scopes)
+    )
 
 
 def hub(environ: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:

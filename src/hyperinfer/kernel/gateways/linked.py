@@ -168,7 +168,9 @@ class LinkedGateway:
         return f"{self._name} has been out of reach for {away_s:.0f} s (since {since:%H:%M:%S} UTC). {self._trouble.message}"
 
     def _unreachable(self) -> PeerUnreachable:
-        return PeerUnreachable(self._sentence(), retry_after_s=LONGEST_PAUSE_S)
+        reason = self._trouble.details.get("reason") if self._trouble else None
+        why = {"reason": reason} if reason else {}
+        return PeerUnreachable(self._sentence(), retry_after_s=LONGEST_PAUSE_S, **why)
 
 
 async def _first(tries: Sequence[Coroutine[Any, Any, Link]]) -> Link:
