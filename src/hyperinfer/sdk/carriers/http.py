@@ -1,5 +1,7 @@
 """HTTP as a carrier: one gateway at an address, over connections that are kept."""
 
+import os
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -8,6 +10,10 @@ from yarl import URL
 
 from hyperinfer import __version__
 from hyperinfer.errors import PeerLost, Unavailable
+
+CERTIFICATE = "certificate"
+"""Why no gateway was reached, in an error's details: what it showed is not trusted here."""
+TRUST = "If it is one of your own authority, name that authority's certificate: SSL_CERT_FILE=FILE."
 
 
 class HttpReply:
@@ -67,6 +73,10 @@ def _ours(address: str) -> Iterator[None]:
     """The errors of aiohttp as ours."""
     try:
         yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise Unavailable(
+            f"The certificate of {address} is not trusted here: {_doubt(error)}. {TRUST}", reason=CERTIFICATE
+        ) from error
     except aiohttp.ConnectionTimeoutError as error:
         raise Unavailable(f"No gateway answers at {address}: no connection in time.") from error
     except aiohttp.ClientConnectorError as error:
@@ -76,5 +86,12 @@ def _ours(address: str) -> Iterator[None]:
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:
-    text = error.os_error.strerror or str(error.os_error)
+    number = error.os_error.errno
+    text = os.strerror(number) if number and number > 0 else error.os_error.strerror or str(error.os_error)
     return text[:1].lower() + text[1:]
+
+
+def _doubt(error: aiohttp.ClientConnectorCertificateError) -> str:
+    """What is wrong with a certificate, as OpenSSL says it."""
+    said = error.certificate_error
+    return said.verify_message.rstrip(".") if isinstance(said, ssl.SSLCertVerificationError) else str(said)
