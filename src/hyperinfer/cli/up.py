@@ -95,7 +95,11 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     with locked(place):  # before anything is made: another that runs here is not to be disturbed
         prepare(parts, home=home, now=SystemClock().now())
         own = await own_key.first_admin(place.data, auth.settings)
-    async with _reached(net_settings(parts)) as (net, trouble), running(parts, home=home, net=net) as workers:
+    async with (
+        _told(own) as told,
+        _reached(net_settings(parts)) as (net, trouble),
+        running(parts, home=home, net=net) as workers,
+    ):
         started.set()
         settle()
         running_auth, inference, gateway = workers
@@ -103,7 +107,21 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
             swarm = f"off: {trouble}" if trouble else _swarm(net)
             link = "" if trouble or not net_settings(parts).driver else swarm_link(place.swarm) or ""
             await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm, link=link)
+            told.set()
             await _watch(net, stop)
+
+
+@asynccontextmanager
+async def _told(own: "Own") -> "AsyncIterator[asyncio.Event]":
+    """See to it that a password that has just been made is seen, even where the start ends before there is a welcome."""
+    told = asyncio.Event()
+    try:
+        yield told
+    finally:
+        if own.password and not told.is_set():
+            note("The administrator has been made; the password is shown this once:")
+            say(f"admin    {own.name}")
+            say(f"password {own.password}")
 
 
 async def _welcome(
