@@ -44,6 +44,18 @@ def decode(decoder: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
         raise BadRequest(f"The body is not valid JSON: {str(error).removeprefix(MALFORMED)}.") from error
 
 
+def object_text(raw: msgspec.Raw, param: str) -> str:
+    """An object as the JSON that it was sent as, for who takes it as a text. Of what is only skipped while it is read nobody
+    has seen yet whether it is UTF-8. Raises `BadRequest`."""
+    try:
+        text = bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{param} is not UTF-8.", param=param) from error
+    if not text.startswith("{"):
+        raise BadRequest(f"{param} must be an object.", param=param)
+    return text
+
+
 def refusal(text: str, kind: Any = None) -> BadRequest:
     """The error for a message of msgspec's, such as "Expected `int`, got `str` - at `$.seed`". With the type that was expected it
     tells the words that a field may hold, where these are few."""

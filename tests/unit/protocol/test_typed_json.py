@@ -1,12 +1,13 @@
 """What is wrong with a body becomes a sentence about the field."""
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
 import pytest
 
 from hyperinfer.errors import BadRequest
-from hyperinfer.protocol.typed_json import decode
+from hyperinfer.protocol.typed_json import decode, object_text
 
 
 class Inner(msgspec.Struct):
@@ -82,3 +83,22 @@ def test_what_is_no_json_says_so(body: bytes) -> None:
 def test_endless_nesting_is_refused() -> None:
     with pytest.raises(BadRequest, match="too deeply"):
         decode(msgspec.json.Decoder(dict[str, object]), b'{"a":' * 100_000)
+
+
+def test_an_object_as_a_text() -> None:
+    assert object_text(msgspec.Raw('{"é": [1]}'.encode()), "input") == '{"é": [1]}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"[1]", "messages[0].input must be an object."),
+        (b"null", "messages[0].input must be an object."),
+        (b'{"a":"\xff"}', "messages[0].input is not UTF-8."),
+        (b'{"a":"\xed\xa0\x80"}', "messages[0].input is not UTF-8."),
+    ],
+)
+def test_what_is_no_object(raw: bytes, said: str) -> None:
+    with pytest.raises(BadRequest, match=re.escape(said)) as caught:
+        object_text(msgspec.Raw(raw), "messages[0].input")
+    assert caught.value.details["param"] == "messages[0].input"

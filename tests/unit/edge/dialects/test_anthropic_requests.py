@@ -154,6 +154,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": "5"}, "max_tokens"),
     ({"messages": ...}, "messages"),
     ({"messages": []}, "messages"),
+    ({"messages": [{"role": "user", "content": []}]}, "messages"),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
     ({"messages": [{"role": "user"}]}, "messages[0].content"),
     ({"messages": [{"role": "user", "content": [{"type": "server_tool_use"}]}]}, "messages[0].content[0].type"),

@@ -29,6 +29,7 @@ from hyperinfer.edge.dialects.anthropic.content import (
     UrlSource,
 )
 from hyperinfer.errors import BadRequest, Unsupported
+from hyperinfer.protocol.typed_json import object_text
 
 BETWEEN = "\n"
 """What stands between two texts of a message: engines put them together in the same way."""
@@ -85,6 +86,8 @@ def told(system: str | Sequence[OnlyText] | None, turns: Sequence[Turn]) -> Told
         added = [_assistant(blocks)] if role == "assistant" else list(_user(blocks, role))
         messages += added
         places += [place] * len(added)
+    if not messages:
+        raise BadRequest("messages: There is nothing in them that could be answered.", param="messages")
     if messages[-1].get("tool_calls"):
         raise BadRequest(f"{places[-1]} calls tools, and nothing says what they answered.", param=places[-1])
     return Told(messages, places)
@@ -115,10 +118,7 @@ def _assistant(blocks: Iterable[tuple[Block, str]]) -> Message:
 
 
 def _called(block: ToolUseBlock, at: str) -> Part:
-    arguments = bytes(block.input)
-    if not arguments.startswith(b"{"):
-        raise BadRequest(f"{at}.input must be an object.", param=f"{at}.input")
-    return {"name": block.name, "arguments": arguments.decode()}
+    return {"name": block.name, "arguments": object_text(block.input, f"{at}.input")}
 
 
 def _user(blocks: Iterable[tuple[Block, str]], role: str) -> Iterator[Message]:

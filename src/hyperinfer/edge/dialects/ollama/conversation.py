@@ -9,6 +9,7 @@ from msgspec import UNSET, Raw, Struct
 
 from hyperinfer.contracts.openai.content import Anything, is_given
 from hyperinfer.errors import BadRequest, Unsupported
+from hyperinfer.protocol.typed_json import object_text
 
 SNIFFED_CHARS = 24
 """As much of an image in base64 as tells its type."""
@@ -127,11 +128,9 @@ def _message(message: OllamaMessage, at: str, calls: _Calls) -> dict[str, Any]:
 
 def _calls(said: Sequence[OllamaCall], at: str, calls: _Calls) -> Iterator[dict[str, Any]]:
     for index, call in enumerate(said):
-        arguments = bytes(call.function.arguments) if isinstance(call.function.arguments, Raw) else b"{}"
-        if not arguments.startswith(b"{"):
-            param = f"{at}[{index}].function.arguments"
-            raise BadRequest(f"{param} must be an object.", param=param)
-        function = {"name": call.function.name, "arguments": arguments.decode()}
+        given_as = call.function.arguments
+        arguments = object_text(given_as, f"{at}[{index}].function.arguments") if isinstance(given_as, Raw) else "{}"
+        function = {"name": call.function.name, "arguments": arguments}
         yield {"id": calls.call(call), "type": FUNCTION, "function": function}
 
 
