@@ -7,16 +7,22 @@ from tests.docs.pages import NOTES, ROOT, RUN, SHOWN, page, pages
 from tests.docs.scenes import SCENES, Scene
 from tests.docs.stage import play
 
-ELSEWHERE = {"docs/guides/python.md": "tests/integration/sdk/test_guide.py"}
+ELSEWHERE = {
+    "docs/guides/python.md": "tests/integration/sdk/test_guide.py",
+    "docs/guides/javascript.md": "tests/contract/node_clients/test_guide.py",
+}
 """Pages whose programs another test runs."""
-POSTGRES = "docs/guides/databases.md"
+SERVERS = {
+    "docs/guides/databases.md": [pytest.mark.needs_postgres],
+    "docs/guides/postgresql-and-redis.md": [pytest.mark.needs_postgres, pytest.mark.needs_redis],
+}
 REAL = {"README.md", "docs/getting-started/first-answer.md", "docs/guides/openai-clients.md", "docs/guides/models.md"}
 """Pages on which the model that comes along answers."""
 
 
 def marked(name: str) -> object:
     """The page with what it needs beyond this machine's own."""
-    marks = [pytest.mark.needs_postgres] * (name == POSTGRES) + [pytest.mark.needs_model] * (name in REAL)
+    marks = SERVERS.get(name, []) + [pytest.mark.needs_model] * (name in REAL)
     return pytest.param(name, marks=marks)
 
 

@@ -3,8 +3,10 @@ import { AIInferenceError, fromWire, ours } from '../errors.js'
 import { Receiving, WINDOW } from './receiving.js'
 
 const SIGN = '[HRPC_ERR]='
-const HEARTBEAT_MS = 2500
+const BEAT_MS = 1000
+const SILENT_MS = 4000
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+const NULL = Buffer.from('null')
 
 export class Link {
   #peer
@@ -93,21 +95,21 @@ export class Link {
     })
   }
 
-  // A gateway that was killed says no goodbye. Who is in the midst of a large message is not silent: packets count.
+  // A gateway that was killed says no goodbye. Who is in the midst of a large message is not silent: packets count. And
+  // nobody is, while this process itself stood still.
   #keepBeating() {
+    let last = Date.now()
+    this.#lastSeen = last
     this.#beat = setInterval(() => {
       const now = Date.now()
       const received = this.#peer.stream?.rawStream?.packetsReceived ?? 0
-      if (received !== this.#received) {
-        this.#received = received
-        this.#lastSeen = now
-      }
-      if (now - this.#lastSeen > 3 * HEARTBEAT_MS) return this.close()
-      this.#peer.request('ping', Buffer.from('null')).then(
-        () => (this.#lastSeen = Date.now()),
-        () => {}
-      )
-    }, HEARTBEAT_MS)
+      if (received !== this.#received || now - last > SILENT_MS / 2) this.#lastSeen = now
+      this.#received = received
+      last = now
+      const silentMs = now - this.#lastSeen
+      if (silentMs > SILENT_MS) this.close()
+      else if (silentMs >= BEAT_MS) this.#peer.request('ping', NULL).catch(() => {}) // any reply is packets
+    }, BEAT_MS)
   }
 
   #ended() {

@@ -60,7 +60,9 @@ async def platform_at(home: Path, origin: str) -> AsyncIterator[Place]:
         queue = 0 if name == "single" else 64
         common: dict[str, Any] = {"llamacpp__enabled": False, "echo__enabled": True, "queue": queue}
         parts.append(part(INFERENCE, home=home, rack=str(rack), **common, **echo))
-    parts.append(part(GATEWAY, home=home, http__port=0, http__origins=(origin,), worker_wait_s=0.2))
+    parts.append(
+        part(GATEWAY, home=home, http__port=0, http__origins=(origin,), worker_wait_s=0.2, default_model="echo")
+    )
     async with local_dht() as settings, hyperswarm(settings) as net, swarm(parts, home=home, net=net) as running:
         gateway, folder = running["gateway"], home / "data" / "swarm"
         product = Product(gateway.addresses["http"])

@@ -60,7 +60,9 @@ async def test_a_page_asks(tmp_path: Path) -> None:
     ):
         product = place.product
         limited = await product.person("page", requests_per_minute=1)
-        got = await page.evaluate("([url, key, limited]) => ask(url, key, limited)", [product.url, product.key, limited])
+        got = await page.evaluate(
+            "([url, key, limited]) => ask(url, key, limited)", [product.url, product.key, limited]
+        )
         refused = got.pop("refused")
         assert got.pop("requestId").startswith("req_")
         assert len(got.pop("worker")) == 12
