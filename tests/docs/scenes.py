@@ -11,6 +11,7 @@ from hyperinfer.testing.servers.hub import HubServer, Repo
 from hyperinfer.testing.servers.ollama import OllamaModel, OllamaServer
 from hyperinfer.testing.servers.openai import OpenAIModel, OpenAIServer
 from hyperinfer.testing.servers.postgres import ROOT, PostgresServer
+from hyperinfer.testing.servers.redis import RedisServer
 from hyperinfer.workers.inference.backends.llamacpp import weights
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ PLACES: tuple[tuple[str, str], ...] = (
     (r"\bjoin CODE\b", "join {invite}"),
     (r"(?<=\s)/backups\b", "{folder}/backups"),
     (r"/hyperinfer-20261121T092612Z\.tar\.gz", "/hyperinfer-*.tar.gz"),
+    (r"postgresql://hyperinfer:PASSWORD@db\.internal/hyperinfer(?!\?)", "{database}"),
+    (r"redis://cache\.internal:6379/0", "{redis}"),
     (r"createuser --pwprompt", "printf 'PASSWORD\\nPASSWORD\\n' | createuser --pwprompt"),
     (r"db\.internal/hyperinfer\?[^']*", "127.0.0.1:{postgres}/hyperinfer"),
     (r"DATABASE_URL=postgresql://…", "createdb --owner hyperinfer moved; DATABASE_URL={moved}"),
@@ -136,6 +139,13 @@ def postgres() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
+def databases() -> Iterator[dict[str, str]]:
+    """A PostgreSQL and a Redis."""
+    with PostgresServer.running() as server, RedisServer.running() as redis, server.database() as url:
+        yield {"database": url, "redis": redis.url}
+
+
+@contextmanager
 def served(opening: AbstractAsyncContextManager[T]) -> Iterator[T]:
     """A server for asyncio, in a thread of its own."""
     thread = LoopThread()
@@ -188,6 +198,10 @@ SCENES: Mapping[str, Scene] = {
         environment={"PGHOST": "127.0.0.1", "PGPORT": "{postgres}", "PGUSER": ROOT, "PGPASSWORD": "{password}"},
         stand_ins=postgres,
     ),
+    "docs/guides/gpu-box.md": Scene(before="hyperinfer dht --port {dht_port}\nhyperinfer up", environment=ALONE),
+    "docs/guides/langchain-llm-curl.md": Scene(environment=NAMED | {"LLM_LOAD_PLUGINS": ""}),
+    "docs/guides/workers.md": Scene(environment=NAMED),
+    "docs/guides/postgresql-and-redis.md": Scene(before="", stand_ins=databases),
     "docs/guides/models.md": Scene(
         environment=BOTH, files={"Qwen2.5-7B-Instruct-Q4_K_M.gguf": model, "models/.keep": bytes}
     ),

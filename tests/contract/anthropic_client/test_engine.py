@@ -41,6 +41,7 @@ async def client(engine: Product) -> AsyncIterator[anthropic.AsyncAnthropic]:
         yield one
 
 
+@pytest.mark.seen("anthropic (Python)", "a chat, whole", "a chat, streamed", "usage", "tokens counted")
 async def test_whole_streamed_and_counted_are_the_same(client: anthropic.AsyncAnthropic) -> None:
     asked: dict[str, Any] = {"model": MODEL, "system": "Be brief.", "messages": COUNT}
     whole = await client.messages.create(**asked, max_tokens=12, extra_body=GREEDY)
@@ -72,6 +73,7 @@ async def test_it_goes_on_from_how_the_answer_has_to_begin(client: anthropic.Asy
     assert rest.usage.output_tokens == 16
 
 
+@pytest.mark.seen("anthropic (Python)", "tools")
 async def test_a_tool_is_called_and_its_answer_read(client: anthropic.AsyncAnthropic) -> None:
     asked: dict[str, Any] = {
         "model": MODEL,
@@ -97,6 +99,7 @@ async def test_a_tool_is_called_and_its_answer_read(client: anthropic.AsyncAnthr
     assert final.stop_reason in ("end_turn", "max_tokens")
 
 
+@pytest.mark.seen("anthropic (Python)", "an answer of a class")
 async def test_an_answer_of_a_class(client: anthropic.AsyncAnthropic) -> None:
     parsed = await client.messages.parse(
         model=MODEL, max_tokens=60, messages=STORY, output_format=Mood, extra_body=GREEDY
@@ -104,6 +107,7 @@ async def test_an_answer_of_a_class(client: anthropic.AsyncAnthropic) -> None:
     assert isinstance(parsed.parsed_output, Mood)
 
 
+@pytest.mark.seen("anthropic (Python)", "errors as its exceptions")
 async def test_what_is_too_long_and_who_does_not_think(client: anthropic.AsyncAnthropic) -> None:
     with pytest.raises(anthropic.BadRequestError, match=r"prompt is too long: \d+ tokens > \d+ maximum"):
         await client.messages.create(model=MODEL, max_tokens=5, messages=[{"role": "user", "content": "sea " * 600}])
@@ -113,6 +117,7 @@ async def test_what_is_too_long_and_who_does_not_think(client: anthropic.AsyncAn
     assert [block.type for block in message.content] == ["text"]
 
 
+@pytest.mark.seen("anthropic (Python)", "leaving frees the slot")
 async def test_hanging_up_frees_the_slot(client: anthropic.AsyncAnthropic, engine: Product) -> None:
     async with client.messages.stream(model=MODEL, max_tokens=400, messages=STORY) as stream:
         await anext(aiter(stream.text_stream))

@@ -101,6 +101,7 @@ async def test_who_asks_too_often_is_told_when_to_come_again(
     assert 0 < int(refused.value.response.headers["retry-after"]) <= 60
 
 
+@pytest.mark.seen("anthropic (Python)", "it comes again by itself")
 async def test_the_client_comes_again_by_itself() -> None:
     refusals: list[HyperinferError] = [
         RateLimited("Wait.", retry_after_s=0.01),

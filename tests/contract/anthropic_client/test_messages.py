@@ -58,6 +58,7 @@ async def test_the_clients_own_helper_puts_a_stream_together(client: anthropic.A
     assert (final.stop_reason, final.usage.to_dict()) == (whole.stop_reason, whole.usage.to_dict())
 
 
+@pytest.mark.seen("anthropic (Python)", "a system prompt", "a conversation")
 async def test_a_system_prompt_turns_and_blocks(client: anthropic.AsyncAnthropic) -> None:
     messages: list[MessageParam] = [
         {"role": "user", "content": "hello"},
@@ -75,6 +76,7 @@ async def test_a_system_prompt_turns_and_blocks(client: anthropic.AsyncAnthropic
     assert message.usage.input_tokens == 6, "the turns of one role are one message"
 
 
+@pytest.mark.seen("anthropic (Python)", "stop texts")
 async def test_an_answer_ends_where_it_shall(client: anthropic.AsyncAnthropic) -> None:
     message = await client.messages.create(model="echo", max_tokens=2, messages=MESSAGES)
     assert (said(message), message.stop_reason) == ("one two", "max_tokens")
@@ -169,6 +171,7 @@ async def test_an_answer_of_a_class(client: anthropic.AsyncAnthropic) -> None:
         assert (await stream.get_final_message()).parsed_output == City(name="echo")
 
 
+@pytest.mark.seen("anthropic (Python)", "thoughts")
 @pytest.mark.parametrize(
     ("thinking", "effort", "thoughts"),
     [
@@ -196,6 +199,7 @@ async def test_thinking(client: anthropic.AsyncAnthropic, thinking: Any, effort:
     assert said(again) == TEXT, "models that cannot think answer without, and thoughts may come back"
 
 
+@pytest.mark.seen("anthropic (Python)", "images")
 async def test_images(client: anthropic.AsyncAnthropic) -> None:
     image: Any = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
     messages: list[MessageParam] = [{"role": "user", "content": [image, {"type": "text", "text": TEXT}]}]
@@ -233,6 +237,7 @@ async def test_the_beta_form_is_the_same(client: anthropic.AsyncAnthropic) -> No
     assert [block.text for block in message.content if block.type == "text"] == [TEXT]
 
 
+@pytest.mark.seen("anthropic (Python)", "models")
 async def test_models(client: anthropic.AsyncAnthropic) -> None:
     names = [model.id async for model in client.models.list(limit=2)]
     assert names == sorted(names)

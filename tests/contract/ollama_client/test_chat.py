@@ -54,6 +54,7 @@ def test_the_client_that_blocks(blocking: ollama.Client) -> None:
     assert "".join(line.message.content or "" for line in blocking.chat("echo", MESSAGES, stream=True)) == TEXT
 
 
+@pytest.mark.seen("ollama (Python)", "stop texts")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_where_an_answer_ends(client: ollama.AsyncClient, stream: bool) -> None:
     async def say(**options: Any) -> tuple[str, str | None]:
@@ -68,6 +69,7 @@ async def test_where_an_answer_ends(client: ollama.AsyncClient, stream: bool) ->
     assert await say(stop=[" three"], temperature=0.5, top_k=40, repeat_penalty=1.1) == ("one two", "stop")
 
 
+@pytest.mark.seen("ollama (Python)", "tools")
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_tool_is_called_and_its_answer_read(client: ollama.AsyncClient, stream: bool) -> None:
     if stream:
@@ -99,6 +101,7 @@ async def test_an_answer_is_of_the_form_that_was_asked_for(client: ollama.AsyncC
     assert await say("") == TEXT
 
 
+@pytest.mark.seen("ollama (Python)", "thoughts")
 @pytest.mark.parametrize("think", [True, "low"])
 async def test_thoughts(client: ollama.AsyncClient, think: Any) -> None:
     whole = await client.chat("thinker", MESSAGES, think=think)
@@ -111,6 +114,7 @@ async def test_thoughts(client: ollama.AsyncClient, think: Any) -> None:
     assert not without.message.thinking
 
 
+@pytest.mark.seen("ollama (Python)", "images")
 async def test_images(client: ollama.AsyncClient) -> None:
     shown = await client.chat("eyes", [{"role": "user", "content": "What is it?", "images": [PNG]}])
     assert shown.message.content == "What is it?"
@@ -118,6 +122,7 @@ async def test_images(client: ollama.AsyncClient) -> None:
     assert described.response == "What is it?"
 
 
+@pytest.mark.seen("ollama (Python)", "likelihoods")
 async def test_how_likely_it_was(client: ollama.AsyncClient) -> None:
     whole = await client.chat("echo", MESSAGES, logprobs=True, top_logprobs=1)
     assert whole.logprobs is not None
@@ -130,6 +135,7 @@ async def test_how_likely_it_was(client: ollama.AsyncClient) -> None:
     assert text.logprobs == whole.logprobs
 
 
+@pytest.mark.seen("ollama (Python)", "a system prompt", "a conversation")
 async def test_messages_of_every_role(client: ollama.AsyncClient) -> None:
     messages: list[dict[str, Any] | ollama.Message] = [
         {"role": "system", "content": "Be brief."},

@@ -38,6 +38,7 @@ async def client(engine: Product) -> AsyncIterator[ollama.AsyncClient]:
         yield one
 
 
+@pytest.mark.seen("ollama (Python)", "a chat, whole", "a chat, streamed", "usage")
 async def test_whole_and_streamed_say_the_same(client: ollama.AsyncClient) -> None:
     whole = await client.chat(MODEL, COUNT, options=OPTIONS)
     lines = [line async for line in await client.chat(f"{MODEL}:latest", COUNT, options=OPTIONS, stream=True)]
@@ -61,12 +62,14 @@ async def test_options_reach_the_engine(client: ollama.AsyncClient) -> None:
     assert one.message.content == other.message.content != free.message.content
 
 
+@pytest.mark.seen("ollama (Python)", "completions")
 async def test_a_text_is_gone_on_with(client: ollama.AsyncClient) -> None:
     text = await client.generate(MODEL, "One, two,", raw=True, options={**OPTIONS, "num_predict": 6})
     assert text.response
     assert text.eval_count == 6
 
 
+@pytest.mark.seen("ollama (Python)", "an answer of a class")
 async def test_an_answer_is_of_the_class_that_was_asked_for(client: ollama.AsyncClient) -> None:
     answer = await client.chat(
         MODEL,
@@ -77,6 +80,7 @@ async def test_an_answer_is_of_the_class_that_was_asked_for(client: ollama.Async
     Mood.model_validate_json(answer.message.content or "")
 
 
+@pytest.mark.seen("ollama (Python)", "models")
 async def test_what_is_told_of_it(client: ollama.AsyncClient) -> None:
     assert (await client.generate(MODEL)).done_reason == "load"
     [running] = (await client.ps()).models
@@ -85,12 +89,14 @@ async def test_what_is_told_of_it(client: ollama.AsyncClient) -> None:
     assert "tools" not in ((await client.show(MODEL)).capabilities or ())
 
 
+@pytest.mark.seen("ollama (Python)", "errors as its exceptions")
 async def test_a_prompt_beyond_the_context_is_refused(client: ollama.AsyncClient) -> None:
     with pytest.raises(ollama.ResponseError, match=r"exceeds the available context size \(512 tokens\)") as long:
         await client.chat(MODEL, [{"role": "user", "content": "word " * 2000}])
     assert long.value.status_code == 400
 
 
+@pytest.mark.seen("ollama (Python)", "leaving frees the slot")
 async def test_leaving_frees_the_slot_within_a_second(client: ollama.AsyncClient, engine: Product) -> None:
     story = [{"role": "user", "content": "Write a very long story about the sea."}]
     async for _ in await client.chat(MODEL, story, stream=True):

@@ -31,6 +31,7 @@ async def test_loading_and_giving_up(client: ollama.AsyncClient) -> None:
     assert (given_up.response, given_up.done_reason) == ("", "unload")
 
 
+@pytest.mark.seen("ollama (Python)", "embeddings")
 async def test_embeddings(client: ollama.AsyncClient) -> None:
     two = await client.embed("echo", ["one text", "another"], dimensions=8)
     assert [len(vector) for vector in two.embeddings] == [8, 8]

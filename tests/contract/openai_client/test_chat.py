@@ -56,6 +56,7 @@ async def test_the_clients_own_helper_puts_a_stream_together(client: openai.Asyn
     assert final.usage.completion_tokens == 3
 
 
+@pytest.mark.seen("openai (Python)", "a system prompt", "a conversation")
 async def test_messages_of_every_role_and_with_parts(client: openai.AsyncOpenAI) -> None:
     messages: list[ChatCompletionMessageParam] = [
         {"role": "system", "content": "Be short."},
@@ -178,6 +179,7 @@ async def test_a_model_that_says_what_confuses_is_passed_on_unharmed(client: ope
     assert "data: [DONE]" in said
 
 
+@pytest.mark.seen("openai (Python)", "models")
 async def test_models_are_listed_and_found(client: openai.AsyncOpenAI) -> None:
     names = [model.id async for model in client.models.list()]
     assert {"echo", "eyes", PLAIN} <= set(names)

@@ -41,6 +41,7 @@ async def client(engine: Product) -> AsyncIterator[openai.AsyncOpenAI]:
         yield one
 
 
+@pytest.mark.seen("openai (Python)", "a chat, whole", "a chat, streamed", "usage")
 async def test_whole_and_streamed_say_the_same(client: openai.AsyncOpenAI) -> None:
     create = client.chat.completions.create
     whole = await create(model=MODEL, messages=COUNT, temperature=0, seed=1, max_completion_tokens=12)
@@ -77,6 +78,7 @@ async def test_a_seed_makes_it_the_same_again_and_another_one_does_not(client: o
     assert first not in [await say(2), await say(3)]
 
 
+@pytest.mark.seen("openai (Python)", "several answers")
 async def test_several_answers_differ_and_are_told_apart(client: openai.AsyncOpenAI) -> None:
     answer = await client.chat.completions.create(
         model=MODEL, messages=COUNT, n=3, seed=1, temperature=1.5, max_tokens=24
@@ -87,6 +89,7 @@ async def test_several_answers_differ_and_are_told_apart(client: openai.AsyncOpe
     assert answer.usage.completion_tokens <= 3 * 24
 
 
+@pytest.mark.seen("openai (Python)", "stop texts")
 async def test_it_stops_where_it_shall(client: openai.AsyncOpenAI) -> None:
     create = client.chat.completions.create
     whole = (await create(model=MODEL, messages=COUNT, temperature=0, max_tokens=24)).choices[0].message.content
@@ -97,6 +100,7 @@ async def test_it_stops_where_it_shall(client: openai.AsyncOpenAI) -> None:
     assert cut.choices[0].finish_reason == "stop"
 
 
+@pytest.mark.seen("openai (Python)", "an answer of a class")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_an_answer_is_of_the_class_that_was_asked_for(client: openai.AsyncOpenAI, streamed: bool) -> None:
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "How are you?"}]
@@ -112,6 +116,7 @@ async def test_an_answer_is_of_the_class_that_was_asked_for(client: openai.Async
     assert isinstance(answer.choices[0].message.parsed, Mood)
 
 
+@pytest.mark.seen("openai (Python)", "tools")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_tool_is_called_with_arguments_that_are_valid(client: openai.AsyncOpenAI, streamed: bool) -> None:
     tool = openai.pydantic_function_tool(Mood, name="tell_mood")
@@ -132,6 +137,7 @@ async def test_a_tool_is_called_with_arguments_that_are_valid(client: openai.Asy
     assert choice.message.tool_calls[0].id
 
 
+@pytest.mark.seen("openai (Python)", "likelihoods")
 async def test_how_likely_it_was(client: openai.AsyncOpenAI) -> None:
     chat = await client.chat.completions.create(
         model=MODEL, messages=COUNT, temperature=0, max_tokens=5, logprobs=True, top_logprobs=3
@@ -149,6 +155,7 @@ async def test_how_likely_it_was(client: openai.AsyncOpenAI) -> None:
     assert "".join(columns.tokens) == text.choices[0].text
 
 
+@pytest.mark.seen("openai (Python)", "completions")
 async def test_texts_are_gone_on_with_whole_and_streamed(client: openai.AsyncOpenAI) -> None:
     create = client.completions.create
     prompts = ["One, two,", "The sea is"]
@@ -164,6 +171,7 @@ async def test_texts_are_gone_on_with_whole_and_streamed(client: openai.AsyncOpe
     assert whole.usage.completion_tokens == 12
 
 
+@pytest.mark.seen("openai (Python)", "errors as its exceptions")
 async def test_a_prompt_beyond_the_context_is_refused(client: openai.AsyncOpenAI) -> None:
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "word " * 2000}]
     for stream in (False, True):
@@ -189,6 +197,7 @@ async def test_leaving_frees_the_slot_within_a_second(
     await engine.until_busy(MODEL, 0, timeout_s=1)
 
 
+@pytest.mark.seen("openai (Python)", "several at once")
 async def test_more_at_once_than_there_are_slots(client: openai.AsyncOpenAI) -> None:
     async def ask(number: int) -> tuple[int, str | None]:
         answer = await client.chat.completions.create(

@@ -274,6 +274,7 @@ async def test_noise_fills_events_up_where_it_is_asked_for(client: openai.AsyncO
     assert not any("obfuscation" in event.to_dict() for event in await streamed(client))
 
 
+@pytest.mark.seen("openai (Python)", "thoughts")
 @both
 async def test_what_a_model_thinks_is_an_item_before_its_answer(client: openai.AsyncOpenAI, stream: bool) -> None:
     asked: Any = {"model": "thinker", "input": TEXT, "reasoning": {"effort": "high"}}
@@ -432,6 +433,7 @@ async def test_nothing_is_kept(client: openai.AsyncOpenAI) -> None:
         assert "not kept" in missing.value.message
 
 
+@pytest.mark.seen("openai (Python)", "tokens counted")
 async def test_an_input_is_counted(client: openai.AsyncOpenAI) -> None:
     counted = await client.responses.input_tokens.count(model="echo", input=TEXT, instructions="Be very short.")
     assert (counted.object, counted.input_tokens) == ("response.input_tokens", 6)
@@ -459,6 +461,7 @@ async def test_leaving_frees_the_slot_within_a_second(
     await product.until_busy("endless", 0, timeout_s=1)
 
 
+@pytest.mark.seen("openai (Python)", "images")
 @both
 async def test_an_image_is_taken_by_a_model_that_sees(client: openai.AsyncOpenAI, stream: bool) -> None:
     shown: Any = [

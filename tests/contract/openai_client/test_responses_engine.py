@@ -40,6 +40,7 @@ async def client(engine: Product) -> AsyncIterator[openai.AsyncOpenAI]:
         yield one
 
 
+@pytest.mark.seen("openai (Python)", "responses")
 async def test_whole_and_streamed_say_the_same(client: openai.AsyncOpenAI) -> None:
     whole = await client.responses.create(model=MODEL, input=COUNT, max_output_tokens=12, **SURE)
     stream = await client.responses.create(model=MODEL, input=COUNT, max_output_tokens=12, stream=True, **SURE)

@@ -35,6 +35,7 @@ async def chat(product: Product) -> AsyncIterator[ChatOpenAI]:
         )
 
 
+@pytest.mark.seen("langchain-openai", "responses")
 async def test_it_is_answered_whole_and_streamed(chat: ChatOpenAI) -> None:
     whole = await chat.ainvoke(TEXT)
     assert whole.text == TEXT

@@ -10,6 +10,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from .conftest import MESSAGES, Product
 
 
+@pytest.mark.seen("openai (Python)", "leaving frees the slot")
 async def test_closing_a_stream_frees_its_slot_within_a_second(client: openai.AsyncOpenAI, product: Product) -> None:
     stream = await client.chat.completions.create(model="endless", messages=MESSAGES, stream=True)
     async for _ in stream:
@@ -59,6 +60,7 @@ async def test_a_model_that_is_busy_says_when_to_come_again(client: openai.Async
     await product.until_busy("single", 0, timeout_s=1)
 
 
+@pytest.mark.seen("openai (Python)", "it comes again by itself")
 async def test_the_client_comes_again_by_itself(client: openai.AsyncOpenAI, product: Product) -> None:
     stream = await client.chat.completions.create(model="single", messages=MESSAGES, stream=True)
     await product.until_busy("single", 1, timeout_s=5)

@@ -102,6 +102,7 @@ async def test_what_cannot_be_done_with_texts_is_refused_by_name(
 # --- embeddings -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.seen("openai (Python)", "embeddings")
 async def test_texts_are_embedded(client: openai.AsyncOpenAI) -> None:
     answer = await client.embeddings.create(model="echo", input=["one", "two words", "one"])
     assert [one.index for one in answer.data] == [0, 1, 2]

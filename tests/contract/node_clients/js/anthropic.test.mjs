@@ -11,6 +11,7 @@ const echo = { model: 'echo', max_tokens: 100, messages }
 const input_schema = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }
 const tools = [{ name: 'weather', description: 'The weather.', input_schema }]
 
+// seen: anthropic (Node): a chat, whole; a chat, streamed; usage
 test('a message, whole and streamed', async () => {
   const whole = await client.messages.create(echo)
   assert.deepEqual(
@@ -29,6 +30,7 @@ test('a message, whole and streamed', async () => {
   assert.equal(cut.stop_reason, 'max_tokens')
 })
 
+// seen: anthropic (Node): tools
 test('a tool, whole and streamed', async () => {
   const whole = await client.messages.create({ ...echo, tools, tool_choice: { type: 'any' } })
   const used = whole.content.find(({ type }) => type === 'tool_use')
@@ -39,6 +41,7 @@ test('a tool, whole and streamed', async () => {
   assert.deepEqual(final.content.find(({ type }) => type === 'tool_use').input, used.input)
 })
 
+// seen: anthropic (Node): tokens counted; models
 test('tokens and models', async () => {
   assert.ok((await client.messages.countTokens({ model: 'echo', messages })).input_tokens > 0)
   const names = []
@@ -46,6 +49,7 @@ test('tokens and models', async () => {
   assert.ok(names.includes('echo'))
 })
 
+// seen: anthropic (Node): errors as its exceptions
 test('every refusal is of its class', async () => {
   const wrong = new Anthropic({ baseURL, apiKey: 'hi_wrong', authToken: null, maxRetries: 0 })
   await assert.rejects(wrong.messages.create(echo), Anthropic.AuthenticationError)
@@ -57,6 +61,7 @@ test('every refusal is of its class', async () => {
   await assert.rejects(client.messages.stream({ ...echo, model: 'brittle' }).finalMessage(), Anthropic.APIError)
 })
 
+// seen: anthropic (Node): leaving frees the slot
 test('leaving stops the model', async () => {
   for await (const _ of client.messages.stream({ ...echo, model: 'endless', max_tokens: 8000 })) {
     await untilBusy('endless', 1)

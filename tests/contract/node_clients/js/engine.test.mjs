@@ -15,6 +15,7 @@ const schema = {
   additionalProperties: false
 }
 
+// seen: openai (Node): a chat, whole; a chat, streamed; usage; responses
 test('whole, streamed, by Responses and by our client it says the same', async () => {
   const whole = await client.chat.completions.create({ ...asked, max_completion_tokens: 12 })
   const text = whole.choices[0].message.content
@@ -32,6 +33,7 @@ test('whole, streamed, by Responses and by our client it says the same', async (
   assert.equal(response.usage.output_tokens, 12)
 })
 
+// seen: openai (Node): an answer of a class; tools
 test('JSON by a schema, and a tool', async () => {
   const response_format = { type: 'json_schema', json_schema: { name: 'mood', strict: true, schema } }
   const parsed = await client.chat.completions.parse({ ...asked, response_format, max_tokens: 100 })

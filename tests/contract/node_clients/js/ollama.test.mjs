@@ -9,6 +9,7 @@ const client = new Ollama({ host, headers: { authorization: `Bearer ${key}` } })
 const messages = [{ role: 'user', content: 'one two three' }]
 const parameters = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] }
 
+// seen: ollama (Node): a chat, whole; a chat, streamed
 test('a chat, whole and streamed', async () => {
   const whole = await client.chat({ model: 'echo', messages })
   assert.equal(whole.message.content, 'one two three')
@@ -23,6 +24,7 @@ test('a chat, whole and streamed', async () => {
   assert.equal(last.done_reason, 'stop')
 })
 
+// seen: ollama (Node): completions; an answer of a class; tools
 test('a prompt, JSON by a schema, a tool', async () => {
   assert.equal((await client.generate({ model: 'echo', prompt: 'one two' })).response, 'one two')
   const formed = await client.chat({ model: 'echo', messages, format: parameters })
@@ -32,6 +34,7 @@ test('a prompt, JSON by a schema, a tool', async () => {
   assert.equal(typeof called.message.tool_calls[0].function.arguments.city, 'string')
 })
 
+// seen: ollama (Node): embeddings; models
 test('embeddings, models, what is told of one', async () => {
   const { embeddings } = await client.embed({ model: 'echo', input: ['a', 'b'] })
   assert.equal(embeddings.length, 2)
@@ -40,6 +43,7 @@ test('embeddings, models, what is told of one', async () => {
   assert.ok(Array.isArray((await client.ps()).models))
 })
 
+// seen: ollama (Node): errors as its exceptions; leaving frees the slot
 test('refusals, and leaving', async () => {
   await assert.rejects(client.chat({ model: 'nothing', messages }), { status_code: 404 })
   const stranger = new Ollama({ host, headers: { authorization: 'Bearer hi_wrong' } })

@@ -24,6 +24,7 @@ async function all(stream) {
   return chunks
 }
 
+// seen: openai (Node): a chat, whole; a chat, streamed
 test('a chat, whole and streamed', async () => {
   const whole = await completions.create(echo)
   assert.equal(whole.choices[0].message.content, 'one two three')
@@ -37,6 +38,7 @@ test('a chat, whole and streamed', async () => {
   assert.equal(final.choices[0].message.content, 'one two three')
 })
 
+// seen: openai (Node): tools
 test('a tool, whole, streamed and run', async () => {
   const whole = await completions.create({ ...echo, tools })
   const [call] = whole.choices[0].message.tool_calls
@@ -61,6 +63,7 @@ test('a tool, whole, streamed and run', async () => {
   assert.ok(runner.messages.some(({ role, content }) => role === 'tool' && content === 'It rains.'))
 })
 
+// seen: openai (Node): an answer of a class
 test('JSON by a schema', async () => {
   const parsed = await completions.parse({ ...echo, response_format })
   assert.equal(typeof parsed.choices[0].message.parsed.city, 'string')
@@ -68,6 +71,7 @@ test('JSON by a schema', async () => {
   assert.equal(typeof (await stream.finalChatCompletion()).choices[0].message.parsed.city, 'string')
 })
 
+// seen: openai (Node): embeddings
 test('embeddings', async () => {
   const { data, usage } = await client.embeddings.create({ model: 'echo', input: ['a', 'b', 'a'] })
   assert.deepEqual(data[0].embedding, data[2].embedding)
@@ -77,6 +81,7 @@ test('embeddings', async () => {
   assert.equal(floats.data[0].embedding.length, data[0].embedding.length)
 })
 
+// seen: openai (Node): completions; models
 test('texts and models', async () => {
   const text = await client.completions.create({ model: 'echo', prompt: 'one two', max_tokens: 1 })
   assert.equal(typeof text.choices[0].text, 'string')
@@ -86,6 +91,7 @@ test('texts and models', async () => {
   assert.equal((await client.models.retrieve(PLAIN)).id, PLAIN)
 })
 
+// seen: openai (Node): responses
 test('the Responses API', async () => {
   const whole = await client.responses.create({ model: 'echo', input: 'one two three' })
   assert.equal(whole.output_text, 'one two three')
@@ -107,6 +113,7 @@ test('the Responses API', async () => {
   assert.equal(called.output.at(-1).type, 'function_call')
 })
 
+// seen: openai (Node): errors as its exceptions
 test('every refusal is of its class', async () => {
   const refused = (promise, kind, expected) =>
     assert.rejects(promise, (error) => {
@@ -153,6 +160,7 @@ test('a stream that breaks off is an error', async () => {
   assert.equal(said.join(''), 'one two three')
 })
 
+// seen: openai (Node): leaving frees the slot
 test('leaving stops the model: a loop, an abort, a timeout', async () => {
   for await (const _ of await completions.create({ ...echo, model: 'endless', stream: true })) {
     await untilBusy('endless', 1)
@@ -173,6 +181,7 @@ test('leaving stops the model: a loop, an abort, a timeout', async () => {
   await untilBusy('thinking', 0)
 })
 
+// seen: openai (Node): it comes again by itself
 test('who is refused for a moment comes again', async () => {
   const stream = await completions.create({ ...echo, model: 'single', stream: true })
   await untilBusy('single', 1)
