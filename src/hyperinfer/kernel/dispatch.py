@@ -150,14 +150,14 @@ class Dispatcher:
             if payload in NOTHING:
                 payload = b"{}"
             envelope = _decode(_envelope, payload, method)
-            size = len(payload)
-            remaining_s, remote = _remaining_s(envelope.meta), _host(link)
-            call = await self._admit(route.method, link.remote_key, envelope.meta, remaining_s, size, remote)
-            if call.who is not None:
-                counted.known()
-            data = payload if envelope.data is msgspec.UNSET else envelope.data
-            request = _decode(self._decoders[method], data, method)
+            # First of all, so that its caller's cancelling reaches it wherever it waits from here on.
             async with self._streams.open(link, method, envelope) as sink:
+                remaining_s, remote, size = _remaining_s(envelope.meta), _host(link), len(payload)
+                call = await self._admit(route.method, link.remote_key, envelope.meta, remaining_s, size, remote)
+                if call.who is not None:
+                    counted.known()
+                data = payload if envelope.data is msgspec.UNSET else envelope.data
+                request = _decode(self._decoders[method], data, method)
                 if sink is not None and route.method.streams:
                     call = replace(call, send=sink.send)
                 return await self._run(route, request, call)

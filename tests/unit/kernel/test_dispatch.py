@@ -267,6 +267,32 @@ async def test_a_cancelled_call_stops_its_handler(tmp_path: Path, streamed: bool
         await asyncio.wait_for(ended.wait(), 5)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2])
+@pytest.mark.parametrize("method", ["count", "mine"])
+async def test_a_cancellation_right_behind_its_call_reaches_it(tmp_path: Path, turns: int, method: str) -> None:
+    """It may come in the same packet, before the call has begun, or while it is looked at whose it is."""
+
+    async def hang(request: Say, call: Call) -> Say:
+        await asyncio.Event().wait()
+        return request
+
+    async def slow(call: Call) -> Principal:
+        await asyncio.Event().wait()
+        raise Unauthenticated("nobody")
+
+    payload = msgspec.json.encode(
+        {"data": {"text": "x"}, "meta": {"key": "user"}, "id": 7, "stream": True, "window": 1}
+    )
+    async with serving(tmp_path) as server:
+        server.dispatcher.serve((Route(COUNT, hang), Route(MINE, hang)), slow)
+        answer = asyncio.create_task(server.dispatcher.on_request(server.link, method, payload))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        server.dispatcher.on_event(server.link, f"{method}.cancel", b'{"id":7}')
+        assert b"CANCELLED" in await asyncio.wait_for(answer, 5)
+        assert not server.dispatcher.in_flight
+
+
 async def count(request: Say, call: Call) -> Say:
     for number in range(int(request.text)):
         await call.stream([b"%d" % number])

@@ -140,9 +140,16 @@ class Streams:
                 if running is not None and running.sink is not None:
                     running.sink.grant(more.n)
             elif method.endswith(streams.CANCEL):
-                running = self._running.get((link, streams.decode_cancel(payload).id))
-                if running is not None and not running.cancelled:
-                    running.cancelled = True
-                    running.task.cancel()
+                at = (link, streams.decode_cancel(payload).id)
+                if at in self._running:
+                    self._cancel(at)
+                else:  # it may have come together with its call, which has a task by now and begins before this
+                    asyncio.get_running_loop().call_soon(self._cancel, at)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
+
+    def _cancel(self, at: tuple[Link, StreamId]) -> None:
+        running = self._running.get(at)
+        if running is not None and not running.cancelled:
+            running.cancelled = True
+            running.task.cancel()
