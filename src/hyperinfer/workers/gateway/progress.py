@@ -6,10 +6,6 @@ from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.gateway.offers import Offer
 
-SAYS = (b'content":"', b'"text":"', b'"arguments":"')
-"""What chunks that add to an answer have in them: its text or its thoughts, a text of the older API, a tool's arguments."""
-NOTHING = (b'"content":""', b'"text":""')
-
 
 class Progress:
     """One request under way. Tokens are those the engine has counted once it has ended, and until then an estimate:
@@ -86,4 +82,7 @@ class Progress:
 
 
 def _says(chunk: bytes) -> bool:
-    return any(mark in chunk for mark in SAYS) and not any(mark in chunk for mark in NOTHING)
+    """Whether a chunk adds to the answer: to its text or its thoughts, a text of the older API, a tool's arguments. Spelt
+    out, as it is asked of every chunk."""
+    says = b'content":"' in chunk or b'"text":"' in chunk or b'"arguments":"' in chunk
+    return says and b'"content":""' not in chunk and b'"text":""' not in chunk
