@@ -1,57 +1,37 @@
 """Counting requests in and out: limits first, then a record, and both are settled whatever ends the request."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
-from hyperinfer.contracts.gateway import RateLimitInfo
 from hyperinfer.contracts.usage import Status
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, InternalError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway.asked import Asked
-from hyperinfer.workers.gateway.journal import Journal, PromptHash, Reserved
+from hyperinfer.workers.gateway.journal import Entry, Journal, PromptHash, Reserved
 from hyperinfer.workers.gateway.limiting import Limiter
 from hyperinfer.workers.gateway.progress import Progress
-
-
-@dataclass(slots=True)
-class Counted:
-    """A request that has been let in: how it stands to its limits, and how far it has come."""
-
-    limits: RateLimitInfo | None
-    progress: Progress
 
 
 class Accounting:
     """Lets requests in. Each has one record, and gives back what it reserved and did not use."""
 
     def __init__(self, limiter: Limiter, journal: Journal, prompt_hash: PromptHash, *, clock: Clock) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
+        self.clock = clock
         self._journal = journal
         self._prompt_hash = prompt_hash
-        self._clock = clock
 
-    @asynccontextmanager
-    async def counted(self, call: Call, asked: Asked, *, model: str, kind: str) -> AsyncIterator[Counted]:
-        """A request under way, settled before the block is left.
+    def counted(self, call: Call, asked: Asked, *, model: str, kind: str) -> "Counted":
+        """A request under way, to be entered once: it is settled before the block is left.
 
-        Raises `RateLimited`, and `Unavailable` where it could not be written down.
+        Entering it raises `RateLimited`, and `Unavailable` where it could not be written down.
         """
-        who = call.principal
-        progress = Progress(prompt_estimate=asked.prompt_estimate, clock=self._clock)
-        admission = await self._limiter.admit(who.subjects, tokens=asked.reservation)
-        try:
-            async with self._recorded(call, asked, model=model, kind=kind, progress=progress):
-                yield Counted(admission.standing.told, progress)
-        finally:
-            await self._limiter.settle(admission, tokens=progress.usage.total_tokens)
+        return Counted(self, call, asked, model=model, kind=kind)
 
-    @asynccontextmanager
-    async def _recorded(
-        self, call: Call, asked: Asked, *, model: str, kind: str, progress: Progress
-    ) -> AsyncIterator[None]:
+    def begin(self, call: Call, asked: Asked, progress: Progress, *, model: str, kind: str) -> Entry:
+        """Write down that a request has been let in. Raises `Unavailable`."""
         who = call.principal
         reserved = Reserved(
             user_id=who.user_id,
@@ -61,19 +41,53 @@ class Accounting:
             prompt_hash=self._prompt_hash(asked.text),
             request_id=call.meta.request_id,
         )
-        entry = self._journal.begin(reserved, progress)
-        status: Status = "error"
-        code: str | None = InternalError.code
+        return self._journal.begin(reserved, progress)
+
+
+class Counted:
+    """A request that has been let in: how it stood to its `limits` just then, and how far it has come."""
+
+    __slots__ = ("_accounting", "_admission", "_asked", "_call", "_entry", "_kind", "_model", "limits", "progress")
+
+    def __init__(self, accounting: Accounting, call: Call, asked: Asked, *, model: str, kind: str) -> None:
+        self._accounting = accounting
+        self._call = call
+        self._asked = asked
+        self._model = model
+        self._kind = kind
+        self.progress = Progress(prompt_estimate=asked.prompt_estimate, clock=accounting.clock)
+
+    async def __aenter__(self) -> Self:
+        accounting, call, asked = self._accounting, self._call, self._asked
+        self._admission = await accounting.limiter.admit(call.principal.subjects, tokens=asked.reservation)
         try:
-            yield
-            status, code = "success", None
-        except HyperinferError as error:
-            status, code = ("timeout" if isinstance(error, DeadlineExceeded) else "error"), error.code
+            self.limits = self._admission.standing.told
+            self._entry = accounting.begin(call, asked, self.progress, model=self._model, kind=self._kind)
+        except BaseException:
+            await accounting.limiter.settle(self._admission, tokens=0)
             raise
-        except asyncio.CancelledError:
-            # The caller has gone, or its time has passed, which reaches us in the same way.
-            late = self._clock.monotonic() >= call.deadline
-            status, code = ("timeout", DeadlineExceeded.code) if late else ("cancelled", None)
-            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        status, code = _outcome(error, late=self._accounting.clock.monotonic() >= self._call.deadline)
+        try:
+            self._entry.settle(status, error_code=code)
         finally:
-            entry.settle(status, error_code=code)
+            await self._accounting.limiter.settle(self._admission, tokens=self.progress.usage.total_tokens)
+
+
+def _outcome(error: BaseException | None, *, late: bool) -> tuple[Status, str | None]:
+    """How a request has ended that left with this error, and the error's code."""
+    match error:
+        case None:
+            return "success", None
+        case DeadlineExceeded():
+            return "timeout", error.code
+        case HyperinferError():
+            return "error", error.code
+        case asyncio.CancelledError():  # the caller has gone, or its time has passed, which reaches us in the same way
+            return ("timeout", DeadlineExceeded.code) if late else ("cancelled", None)
+        case _:
+            return "error", InternalError.code
