@@ -3,11 +3,11 @@
 import asyncio
 import ipaddress
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import structlog
+from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer.edge.answer import Answer

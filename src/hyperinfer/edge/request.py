@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -33,8 +32,7 @@ class ClientGone(Exception):
     """The client hung up; nobody is left to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True):
     """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours;
     `two_keys` says that two headers hold different ones; `cache` is what the `x-hyperinfer-cache` header holds; `headers`
     are all of them, the last one of each name."""
@@ -47,7 +45,11 @@ class RequestHead:
     remote: str | None
     two_keys: bool = False
     cache: bytes | None = None
-    headers: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
+    headers: Mapping[bytes, bytes] = {}
+
+    def __repr__(self) -> str:
+        """Without what is secret of it."""
+        return f"RequestHead({self.request_id!r})"
 
     @property
     def wants_cache(self) -> bool | None:

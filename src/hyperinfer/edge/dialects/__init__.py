@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from hyperinfer.contracts.gateway import Infer, Inferred
 from hyperinfer.edge.operations import Group
 from hyperinfer.edge.request import RequestHead
@@ -48,8 +50,7 @@ def as_it_is(error: HyperinferError) -> HyperinferError:
     return error
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What one request comes to: what the gateway is asked, whether as a stream, how the answer is written, and how what
     the gateway refuses is said (`reworded`)."""
 
@@ -59,8 +60,7 @@ class Wanted:
     reworded: Reworded = as_it_is
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """What a request comes to that asks a model nothing: one of this name has to be there, and then `body` is the answer."""
 
     model: str
