@@ -1,7 +1,5 @@
 """The offers that a request is given to, one after the other: of the model that comes first, then of the next in line."""
 
-from collections import Counter
-
 from hyperinfer.errors import ContextExceeded, HyperinferError, Overloaded, Unsupported
 from hyperinfer.workers.gateway.affinity import Affinity
 from hyperinfer.workers.gateway.balance import Balance
@@ -24,7 +22,7 @@ class Line:
         self._needs = needs
         self._affinity = affinity
         self._failed: list[Offer] = []
-        self._attempts: Counter[str] = Counter()
+        self._attempts: dict[str, int] = {}
         self._done: set[str] = set()
 
     async def first(self) -> Offer:
@@ -41,8 +39,8 @@ class Line:
         and then the next in line is tried."""
         name = offer.status.name
         self._failed.append(offer)
-        self._attempts[name] += 1
-        if done or self._attempts[name] > retries:
+        attempts = self._attempts[name] = self._attempts.get(name, 0) + 1
+        if done or attempts > retries:
             self._done.add(name)
             self._wanted = self._wanted.without(self._done)
         return bool(self._wanted.names)

@@ -14,7 +14,8 @@ class PromptHash:
     """HMAC-SHA256 under a key that stays with this gateway."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        # The digest of the key alone: to begin with it anew costs more than a short prompt.
+        self._begun = hmac.new(key, digestmod="sha256")
 
     @classmethod
     def of_folder(cls, folder: Path) -> "PromptHash":
@@ -26,4 +27,6 @@ class PromptHash:
 
     def __call__(self, prompt: bytes | memoryview) -> str:
         """The hash of a prompt as its sender wrote it, in hexadecimal."""
-        return hmac.digest(self._key, prompt, "sha256").hex()
+        hashed = self._begun.copy()
+        hashed.update(prompt)
+        return hashed.hexdigest()
