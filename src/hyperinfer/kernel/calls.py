@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import NO_META, Meta, Method, Reply, Request
 from hyperinfer.errors import InternalError, Unauthenticated
@@ -12,8 +14,7 @@ Send = Callable[[Sequence[bytes]], Awaitable[None]]
 """Takes the next chunks of a stream, each one raw JSON; returns when more may be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Everything about one call but its request.
 
     `caller` is the peer's public key, `roles` are its roles in the swarm (none for a stranger), `remote` the host that

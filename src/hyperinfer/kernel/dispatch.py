@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from hyperinfer.contracts.method import Envelope, Meta, Method
 from hyperinfer.errors import (

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from hyperinfer.contracts.inference import (
     COUNT_TOKENS,
@@ -52,7 +52,7 @@ class FakeInference:
 
     def report(self, *, draining: bool = False, **changes: object) -> None:
         """Report this of every model from now on, at once."""
-        models = tuple(msgspec.structs.replace(model, **changes) for model in self._status.models)
+        models = tuple(replace(model, **changes) for model in self._status.models)
         self._status = WorkerStatus(models=models, draining=draining)
         self._changed.set()
         self._changed = asyncio.Event()
@@ -120,4 +120,4 @@ async def echo(request: ProcessRequest, call: Call) -> Processed:
     message = {"role": "assistant", "content": "one two three"}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     completion = msgspec.json.encode({**stamp, "object": "chat.completion", "choices": choices})
-    return msgspec.structs.replace(processed, completion=msgspec.Raw(completion))
+    return replace(processed, completion=msgspec.Raw(completion))
