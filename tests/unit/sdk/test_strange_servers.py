@@ -10,6 +10,7 @@ from hyperinfer import AsyncClient
 from hyperinfer.errors import BackendFailed, BadRequest, PeerLost, TooLarge, Unavailable
 from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.sdk import transport
+from hyperinfer.sdk.carriers.http import Http
 from hyperinfer.sdk.carriers.inprocess import HELD_BYTES, InProcess
 from hyperinfer.testing.gateway import FakeGateway
 from hyperinfer.testing.reach import LINK, Reach, by_http, by_swarm
@@ -177,3 +178,26 @@ async def test_closing_hangs_up_and_waits_for_the_end() -> None:
     assert ended == ["http.disconnect"]
     with pytest.raises(PeerLost):
         await reply.piece()
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "POST"])
+async def test_a_connection_that_ends_without_an_answer_is_not_used_to_send_again(method: str) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" ")[0])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        carrier = Http(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", connect_timeout_s=5)
+        await carrier.open()
+        try:
+            first = await carrier.exchange("GET", "/", {}, b"")
+            assert await first.piece() == b"{}"
+            with pytest.raises(PeerLost):
+                await carrier.exchange(method, "/", {}, b"")
+        finally:
+            await carrier.close()
+    assert asked == [b"GET", method.encode()]

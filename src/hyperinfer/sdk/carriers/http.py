@@ -50,6 +50,9 @@ class Http:
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        # It sends a DELETE or PUT again by itself where the connection ends without an answer, and there is no other way to
+        # tell it not to (its own tests do so): whether that is safe is for `retries` to say, and who deleted would hear of a 404.
+        self._session._retry_connection = False
 
     async def close(self) -> None:
         """End every connection."""
