@@ -57,7 +57,7 @@ export class Search {
     try {
       return await Promise.any(tries)
     } catch ({ errors }) {
-      throw errors.at(-1) ?? ours('connection_failed', 'Nobody announces to be one now.')
+      throw errors.at(-1)
     }
   }
 
@@ -76,7 +76,10 @@ export class Search {
   async prove(link) {
     if (this.#place.gatewayKey) return
     const signal = timeout(PROOF_MS)
-    const introduction = await unless(signal, link.call('introduce', {}, { deadlineMs: PROOF_MS }, signal))
+    const asked = link.call('introduce', {}, { deadlineMs: PROOF_MS }, signal).catch((error) => {
+      if (error.status === null || error.shouldRetry) throw error // it is away, which proves nothing
+    })
+    const introduction = await unless(signal, asked)
     if (!isIntroduced(introduction, { rootKey: this.#place.rootKey, peerKey: link.key })) {
       throw ours('untrusted', 'Who announces to be one cannot prove it.')
     }
@@ -100,7 +103,7 @@ export class Search {
     try {
       const how = await Promise.race([link.opened.then(() => 'open'), link.onclose.then(() => 'closed'), late])
       if (how === 'open') return link
-      throw ours('connection_failed', how === 'late' ? 'It does not answer.' : 'It is not there, or refuses us.')
+      throw this.#away(how === 'late' ? 'It does not answer.' : 'It is not there, or refuses us.')
     } catch (error) {
       link.close()
       throw error
@@ -109,24 +112,35 @@ export class Search {
     }
   }
 
+  #away(reason) {
+    const isOffline = this.#rpc.dht.nodes.length === 0
+    return ours('connection_failed', isOffline ? 'No node of the DHT answers: is this machine online?' : reason)
+  }
+
   async #candidates() {
     if (this.#place.gatewayKey) return [this.#place.gatewayKey]
     const name = createHmac('sha256', Buffer.from(this.#place.swarmKey, 'hex')).update('gateway').digest()
     const query = this.#rpc.dht.lookup(this.#DHT.hash(name))
     const found = new Set()
-    const late = setTimeout(() => query.destroy(), LOOKUP_MS)
+    let over
+    const late = new Promise((resolve) => (over = resolve))
+    const timer = setTimeout(over, LOOKUP_MS)
     let settled = null
-    try {
+    const looking = async () => {
       for await (const { peers } of query) {
         for (const { publicKey } of peers) found.add(publicKey.toString('hex'))
-        if (found.size > 0) settled ??= setTimeout(() => query.destroy(), SETTLE_MS)
+        if (found.size > 0) settled ??= setTimeout(over, SETTLE_MS)
       }
-    } catch (error) {
-      if (found.size === 0) throw ours('connection_failed', 'The swarm gave no answer; is this machine online?', error)
+    }
+    try {
+      // Whatever happens to it afterwards, what was found by then is what counts.
+      await Promise.race([looking().catch(() => {}), late])
     } finally {
-      clearTimeout(late)
+      query.destroy()
+      clearTimeout(timer)
       clearTimeout(settled)
     }
+    if (found.size === 0) throw this.#away('Nobody announces to be one now.')
     return [...found].sort(() => Math.random() - 0.5).slice(0, MAX_CANDIDATES)
   }
 }

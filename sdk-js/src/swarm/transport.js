@@ -6,6 +6,7 @@ import { stack } from './stack.js'
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2000
+const LATE = ours('connection_failed', 'It does not answer.')
 
 export class SwarmTransport {
   #place
@@ -75,13 +76,15 @@ export class SwarmTransport {
     this.#opened ??= this.#open()
     const { search } = await this.#opened
     const until = Date.now() + this.#connectTimeoutMs
+    let trouble = LATE
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
       try {
         return (this.#link = await this.#before(until, search.found()))
       } catch (error) {
         if (this.#closing.signal.aborted) throw error
+        if (error !== LATE) trouble = error
         if (Date.now() + pause >= until)
-          throw ours(error.code ?? 'connection_failed', `${search.name} is out of reach. ${error.message}`, error)
+          throw ours(trouble.code, `${search.name} is out of reach. ${trouble.message}`, trouble)
       }
       await sleep(pause, this.#closing.signal)
     }
@@ -91,10 +94,7 @@ export class SwarmTransport {
   async #before(until, finding) {
     let timer
     const late = new Promise((_, reject) => {
-      timer = setTimeout(
-        () => reject(ours('connection_failed', 'It does not answer.')),
-        Math.max(0, until - Date.now())
-      )
+      timer = setTimeout(() => reject(LATE), Math.max(0, until - Date.now()))
     })
     try {
       return await unless(this.#closing.signal, Promise.race([finding, late]))

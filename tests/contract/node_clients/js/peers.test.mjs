@@ -53,9 +53,9 @@ const [swarmKey, rootKey] = LINK.split('/').slice(3)
 
 test('who cannot prove to be a gateway hears no key', async () => {
   const otherSwarm = randomBytes(32).toString('hex')
-  const replies = [{}, null, '[HRPC_ERR]=NOT_FOUND: No certificate. {}', { epoch: {}, certificate: {} }]
+  const replies = [{}, null, { epoch: {}, certificate: {} }]
   const impostor = await peer({
-    introduce: () => replies.shift() ?? {},
+    introduce: () => replies.shift() ?? '[HRPC_ERR]=NOT_FOUND: No certificate. {}',
     processPrompt: () => ({ response: 'trust me' })
   })
   await announced(impostor, otherSwarm)
@@ -161,4 +161,12 @@ test('a gateway that falls silent is noticed within seconds', async () => {
   process_.kill('SIGSTOP')
   await assert.rejects(asking, { code: 'connection_lost' })
   assert.ok(Date.now() - began < 9_000, `${Date.now() - began} ms`)
+})
+
+test('without a swarm in reach it says so', async () => {
+  const lost = { bootstrap: ['127.0.0.1:9'], connectTimeoutMs: 1500 }
+  for (const baseUrl of [LINK, LINK.replace(/swarm.*$/, 'ab'.repeat(32))]) {
+    const client = clientWith({ ...lost, baseUrl })
+    await assert.rejects(client.models(), { code: 'connection_failed', message: /out of reach/ })
+  }
 })
