@@ -31,7 +31,7 @@ def command(context: click.Context) -> None:
         context.invoke(show)
 
 
-@command.command("show")
+@command.command("show", epilog=examples("hyperinfer account show", "hyperinfer account show --json"))
 @options.as_json
 @options.gateway
 def show(as_json: bool = False, gateway: str | None = None) -> None:
@@ -47,7 +47,7 @@ def show(as_json: bool = False, gateway: str | None = None) -> None:
         show_facts([("gateway", account_at(gateway).gateway), *account_facts(user)])
 
 
-@command.command("update")
+@command.command("update", epilog=examples("hyperinfer account update --email ada@example.com"))
 @click.option("--username", metavar="NAME", help="Another name.")
 @click.option("--email", metavar="EMAIL", help="Another e-mail; this takes your password.")
 @options.gateway
@@ -72,7 +72,7 @@ def update(username: str | None, email: str | None, gateway: str | None) -> None
     say(f"You are {user.username}, {user.email}.")
 
 
-@command.command("export")
+@command.command("export", epilog=examples("hyperinfer account export > account.json"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @options.gateway
 def export(file: Path | None, gateway: str | None) -> None:
@@ -90,7 +90,7 @@ def export(file: Path | None, gateway: str | None) -> None:
         note(f"Written to {file}.")
 
 
-@command.command("delete")
+@command.command("delete", epilog=examples("hyperinfer account delete"))
 @options.gateway
 def delete(gateway: str | None) -> None:
     """Delete your account for ever.

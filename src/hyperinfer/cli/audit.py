@@ -84,7 +84,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer audit list --since 2026-11-01 --action 'key.*'"))
 @audit_rows.filters
 @click.option("--limit", type=click.IntRange(1, MAX_ROWS), default=50, show_default=True, help="How many rows.")
 @options.as_json
@@ -105,7 +105,11 @@ def list_rows(place: Place, limit: int, as_json: bool, **wanted: Any) -> None:
         note("No row matches.")
 
 
-@command.command("export")
+@command.command(
+    "export",
+    short_help="Write every row that matches, newest first.",
+    epilog=examples("hyperinfer audit export --format csv --out audit.csv"),
+)
 @audit_rows.filters
 @click.option("--format", "kind", type=click.Choice(("jsonl", "csv")), default="jsonl", show_default=True)
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new file, instead of the output.")
@@ -130,7 +134,11 @@ def export(place: Place, kind: str, out: Path | None, **wanted: Any) -> None:
     note(f"{count:,} {'row' if count == 1 else 'rows'} written.")
 
 
-@command.command("verify")
+@command.command(
+    "verify",
+    short_help="Find rows that were altered, removed, moved or cut off.",
+    epilog=examples("hyperinfer audit verify", "hyperinfer audit verify --head gpu-box/members.json"),
+)
 @click.option(
     "--head",
     "kept",
@@ -167,7 +175,9 @@ def verify(place: Place, kept: tuple[str, ...], as_json: bool) -> None:
         raise click.exceptions.Exit(EXIT_TAMPERED)
 
 
-@command.command("head")
+@command.command(
+    "head", short_help="Print number and link of the newest row.", epilog=examples("hyperinfer audit head --json")
+)
 @options.as_json
 @on_place
 def head(place: Place, as_json: bool) -> None:
@@ -188,7 +198,7 @@ def head(place: Place, as_json: bool) -> None:
         say(f"{found.seq}:{found.link}")
 
 
-@command.command("restart")
+@command.command("restart", short_help="Begin the log anew.", epilog=examples("hyperinfer audit restart"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_place
 def restart(place: Place, yes: bool) -> None:

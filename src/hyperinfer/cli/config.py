@@ -13,12 +13,12 @@ from hyperinfer.cli.table import show_table
 from hyperinfer.kernel import config
 
 
-@click.group("config")
+@click.group("config", epilog=examples("hyperinfer config show gateway", "hyperinfer config path"))
 def command() -> None:
     """Show the settings in force, and where files are."""
 
 
-@command.command("path")
+@command.command("path", epilog=examples("hyperinfer config path"))
 @options.as_json
 def path(as_json: bool) -> None:
     """Show where files are: configuration, data, logs, your profile.

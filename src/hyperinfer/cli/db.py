@@ -66,7 +66,9 @@ def command() -> None:
     """
 
 
-@command.command("upgrade", short_help="Bring the database to this version's revision.")
+@command.command(
+    "upgrade", short_help="Bring the database to this version's revision.", epilog=examples("hyperinfer db upgrade")
+)
 @options.as_json
 @on_auth
 def upgrade(place: "Paths", settings: "AuthSettings", as_json: bool) -> None:
@@ -89,7 +91,11 @@ def upgrade(place: "Paths", settings: "AuthSettings", as_json: bool) -> None:
         say(f"The database was upgraded from revision {done.before} to {done.now}.")
 
 
-@command.command("backup", short_help="Write the database and auth's secrets to a file.")
+@command.command(
+    "backup",
+    short_help="Write the database and auth's secrets to a file.",
+    epilog=examples("hyperinfer db backup /backups"),
+)
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
 @options.as_json
 @on_auth
@@ -123,7 +129,7 @@ def backup(place: "Paths", settings: "AuthSettings", target: Path, as_json: bool
     note("It holds secrets: keep it where nobody else can read it.")
 
 
-@command.command("restore", short_help="Bring a backup back.")
+@command.command("restore", short_help="Bring a backup back.", epilog=examples("hyperinfer db restore backup.tar.gz"))
 @click.argument("source", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Replace the accounts and keys that are here.")
 @options.as_json
@@ -159,7 +165,9 @@ def restore(place: "Paths", settings: "AuthSettings", source: Path, force: bool,
     note("Start auth; gateways then read all credentials anew.")
 
 
-@command.command("check", short_help="Look the database and auth's secrets over.")
+@command.command(
+    "check", short_help="Look the database and auth's secrets over.", epilog=examples("hyperinfer db check")
+)
 @options.as_json
 @on_auth
 def check(place: "Paths", settings: "AuthSettings", as_json: bool) -> None:

@@ -36,7 +36,10 @@ def command(context: click.Context, host: str, port: int, join: str) -> None:
     several of them a worker learns what its router does, and how to be reached through it.
     """
     from hyperinfer.cli import processes
+    from hyperinfer.facilities.log import log_as_library
     from hyperinfer.facilities.net.dht import dht
+
+    log_as_library()
 
     async def work(stop: asyncio.Event, started: asyncio.Event) -> None:
         ended = asyncio.Event()

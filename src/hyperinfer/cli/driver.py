@@ -6,6 +6,7 @@ import subprocess
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.places import load
 from hyperinfer.facilities.net.driver import install
@@ -13,7 +14,7 @@ from hyperinfer.facilities.net.driver import install
 VERSION_TIMEOUT_S = 10.0
 
 
-@click.group("driver")
+@click.group("driver", epilog=examples("hyperinfer driver status", "hyperinfer driver install"))
 def command() -> None:
     """Install or look at the swarm driver.
 
@@ -22,7 +23,7 @@ def command() -> None:
     """
 
 
-@command.command("install")
+@command.command("install", epilog=examples("hyperinfer driver install"))
 def install_driver() -> None:
     """Install the driver's packages now.
 
@@ -33,7 +34,7 @@ def install_driver() -> None:
     say(f"The swarm driver is installed in {folder}.")
 
 
-@command.command("status")
+@command.command("status", epilog=examples("hyperinfer driver status"))
 @options.as_json
 def status(as_json: bool) -> None:
     """Show whether the driver is installed.

@@ -84,7 +84,7 @@ def command(
     note(f"Good for one {invite.role} worker, until {minute(invite.expires)}. On its machine:\n  hyperinfer join CODE")
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer invite list"))
 @options.as_json
 def list_invites(as_json: bool) -> None:
     """List the invites and what has become of them."""
@@ -124,7 +124,7 @@ def list_invites(as_json: bool) -> None:
         note("There is no invite yet.")
 
 
-@command.command("revoke")
+@command.command("revoke", epilog=examples("hyperinfer invite revoke 3f2a91bc"))
 @click.argument("invite", metavar="ID")
 def revoke(invite: str) -> None:
     """Take back an open invite, named by the start of its ID. A member that joined is revoked by `members revoke`."""

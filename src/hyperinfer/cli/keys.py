@@ -54,7 +54,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer keys list"))
 @options.as_json
 @options.gateway
 def list_keys(as_json: bool, gateway: str | None) -> None:
@@ -69,7 +69,7 @@ def list_keys(as_json: bool, gateway: str | None) -> None:
         note("You have no API key. `hyperinfer keys create NAME` makes one.")
 
 
-@command.command("show")
+@command.command("show", epilog=examples("hyperinfer keys show ci"))
 @key_argument
 @options.as_json
 @options.gateway
@@ -86,7 +86,13 @@ def show(key: str, as_json: bool, gateway: str | None) -> None:
     show_json(found) if as_json else show_facts(key_facts(found, SystemClock().now()))
 
 
-@command.command("create", short_help="Make an API key and print it.", epilog=limits_.HELP)
+@command.command(
+    "create",
+    short_help="Make an API key and print it.",
+    epilog=limits_.help_with(
+        "KEY=$(hyperinfer keys create ci --expires 30d)", "hyperinfer keys create bot --limit requests-per-minute=10"
+    ),
+)
 @click.argument("name", default="unnamed")
 @click.option("--expires", metavar="TIME", help="When it ends: in 12h or 30d, or at the end of a day, 2027-01-31.")
 @scopes
@@ -121,7 +127,11 @@ def create(
         _use(made.key, gateway)
 
 
-@command.command("update", short_help="Change an API key.", epilog=limits_.HELP)
+@command.command(
+    "update",
+    short_help="Change an API key.",
+    epilog=limits_.help_with("hyperinfer keys update ci --limit none --expires never"),
+)
 @key_argument
 @click.option("--name", metavar="NAME", help="Another name.")
 @click.option("--expires", metavar="TIME", help="When it ends: in 30d, or at the end of a day; or never.")
@@ -162,7 +172,11 @@ def update(
     show_facts(key_facts(changed, SystemClock().now()))
 
 
-@command.command("rotate", short_help="Give an API key a successor and print it.")
+@command.command(
+    "rotate",
+    short_help="Give an API key a successor and print it.",
+    epilog=examples("hyperinfer keys rotate ci --overlap 1h"),
+)
 @key_argument
 @click.option(
     "--overlap", metavar="TIME", default="24h", show_default=True, help="How long the old one works on: 0m, 24h, 30d."
@@ -187,7 +201,7 @@ def rotate(key: str, overlap: str, as_json: bool, gateway: str | None) -> None:
     note(f"{old.prefix} {_works_until(old, lasts)}.")
 
 
-@command.command("revoke")
+@command.command("revoke", epilog=examples("hyperinfer keys revoke ci"))
 @key_argument
 @options.gateway
 def revoke(key: str, gateway: str | None) -> None:

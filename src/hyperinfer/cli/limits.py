@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from msgspec.structs import asdict
 
+from hyperinfer.cli.examples import examples
 from hyperinfer.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ Limits: NAME=NUMBER, NAME=none to take one away, or none for all. The names:
   requests-per-minute  requests-per-hour  concurrent-requests
   tokens-per-minute  tokens-per-day  tokens-per-month
   requests-per-interval together with interval-minutes"""
+
+
+def help_with(*lines: str) -> str:
+    """What limits there are, and examples, at the end of a command's help."""
+    return f"{HELP}\n\n{examples(*lines)}"
+
 
 option: Callable[[F], F] = click.option(
     "--limit", "limits", metavar="NAME=NUMBER", multiple=True, help="A limit, as said below; may be repeated."

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.places import known_swarm
 
 
-@click.command("link")
+@click.command("link", epilog=examples("hyperinfer link"))
 @options.as_json
 def command(as_json: bool) -> None:
     """Print the links by which clients reach this swarm from anywhere.

@@ -43,7 +43,11 @@ def command(context: click.Context, as_json: bool) -> None:
         _list(as_json=as_json)
 
 
-@command.command("add")
+@command.command(
+    "add",
+    short_help="Admit a worker by its public KEY.",
+    epilog=examples("hyperinfer members add KEY --role inference --name gpu-box"),
+)
 @click.argument("key")
 @click.option(
     "--role",
@@ -73,7 +77,7 @@ def add(key: str, roles: tuple[str, ...], name: str) -> None:
     noted("member.added", member=member.public_key, roles=" ".join(member.roles))
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer members list"))
 @options.as_json
 def list_members(as_json: bool) -> None:
     """List the members, those revoked included."""
@@ -111,7 +115,7 @@ def _list(*, as_json: bool) -> None:
         note("There is no member yet: the swarm admits nobody.")
 
 
-@command.command("revoke")
+@command.command("revoke", short_help="Stop admitting a worker.", epilog=examples("hyperinfer members revoke gpu-box"))
 @click.argument("key")
 def revoke(key: str) -> None:
     """Stop admitting a worker, named by its public KEY, 8 or more of its first digits, or its name.
@@ -128,7 +132,7 @@ def revoke(key: str) -> None:
     noted("member.revoked", member=member.public_key)
 
 
-@command.command("rename")
+@command.command("rename", epilog=examples("hyperinfer members rename gpu-box attic"))
 @click.argument("key")
 @click.argument("name")
 def rename(key: str, name: str) -> None:

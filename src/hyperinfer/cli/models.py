@@ -43,7 +43,7 @@ def command(context: click.Context, as_json: bool, gateway: str | None) -> None:
         _list(as_json=as_json, gateway=gateway)
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer models list"))
 @options.as_json
 @options.gateway
 def list_models(as_json: bool, gateway: str | None) -> None:

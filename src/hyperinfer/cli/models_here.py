@@ -3,13 +3,14 @@
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.table import show_table
 from hyperinfer.kernel import config
 from hyperinfer.kernel.paths import models_folder
 
 
-@click.command("local")
+@click.command("local", epilog=examples("hyperinfer models local"))
 @options.as_json
 def local(as_json: bool) -> None:
     """List the models in this machine's folder.
@@ -47,7 +48,7 @@ def local(as_json: bool) -> None:
         note(f"There is no model in {root}. `hyperinfer models pull` lists some that are good.")
 
 
-@click.command("rm")
+@click.command("rm", epilog=examples("hyperinfer models rm qwen3-4b-q4_k_m"))
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(name: str, yes: bool) -> None:

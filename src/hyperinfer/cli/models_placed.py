@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import looking_after
 from hyperinfer.cli.manner import show_json
 from hyperinfer.cli.table import show_table
@@ -18,7 +19,7 @@ worker = click.option(
 )
 
 
-@click.command("load")
+@click.command("load", epilog=examples("hyperinfer models load smollm2-135m"))
 @click.argument("model")
 @worker
 @options.as_json
@@ -35,7 +36,7 @@ def load(model: str, worker: str, as_json: bool, gateway: str | None) -> None:
     _show(looking_after(gateway, place), as_json=as_json)
 
 
-@click.command("unload")
+@click.command("unload", epilog=examples("hyperinfer models unload smollm2-135m"))
 @click.argument("model")
 @worker
 @options.as_json

@@ -51,7 +51,7 @@ def pull(name: str | None, revision: str | None, with_projector: bool, as_json: 
         _from_hub(name, revision, with_projector=with_projector, as_json=as_json)
 
 
-@click.command("recommended")
+@click.command("recommended", epilog=examples("hyperinfer models recommended"))
 @options.as_json
 def recommended(as_json: bool) -> None:
     """List good models by the memory that they need.
@@ -138,7 +138,7 @@ def _recommend(*, as_json: bool) -> None:
         ],
     )
     note(
-        f"As of {listed.as_of}, from what is published of them; not tried here. Sizes are approximate, and memory is with some\n"
-        f"thousand tokens of context. This machine has {gigabytes(total)}, {gigabytes(available)} of it free; a GPU's memory is\n"
+        f"As of {listed.as_of}, from what is published of them; not tried here. Sizes are approximate, and memory is with some "
+        f"thousand tokens of context. This machine has {gigabytes(total)}, {gigabytes(available)} of it free; a GPU's memory is "
         "not counted. `hyperinfer models pull NAME` fetches one."
     )

@@ -39,7 +39,7 @@ def command() -> None:
     """
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer profile list"))
 @options.as_json
 def list_profiles(as_json: bool) -> None:
     """List the profiles.
@@ -69,7 +69,7 @@ def list_profiles(as_json: bool) -> None:
         note("There is no profile yet. Run `hyperinfer up`, or `hyperinfer login --gateway URL`.")
 
 
-@command.command("use")
+@command.command("use", epilog=examples("hyperinfer profile use work"))
 @name_argument
 def use(name: str) -> None:
     """Act as the profile NAME from now on."""
@@ -80,7 +80,7 @@ def use(name: str) -> None:
     say(f"You are {_title(account)} from now on.")
 
 
-@command.command("name")
+@command.command("name", epilog=examples("hyperinfer profile name admin home"))
 @name_argument
 @click.argument("new_name", metavar="NEW_NAME")
 @click.pass_context
@@ -98,7 +98,7 @@ def rename(context: click.Context, name: str, new_name: str) -> None:
     say(f"{_title(account)} is the profile {new_name} now.")
 
 
-@command.command("remove")
+@command.command("remove", epilog=examples("hyperinfer profile remove work"))
 @name_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(name: str, yes: bool) -> None:

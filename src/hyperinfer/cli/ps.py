@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import asking
 from hyperinfer.cli.manner import note, printable, say, show_json
 from hyperinfer.cli.table import show_table
@@ -18,7 +19,7 @@ TITLES = ("worker", "model", "state", "slots", "queued", "tokens/s", "first toke
 SPARE = ("memory", "errors", "first token", "queued", "tokens/s", "slots")
 
 
-@click.command("ps")
+@click.command("ps", epilog=examples("hyperinfer ps"))
 @options.as_json
 @options.gateway
 def command(as_json: bool, gateway: str | None) -> None:

@@ -7,8 +7,9 @@ import contextvars
 import importlib
 import io
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+NARROWEST, ROOMY = 20, 60
+"""Columns of help: what it takes in any case, and from where on options have room on the left."""
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Ask": {
@@ -111,6 +114,21 @@ class LazyGroup(click.Group):
         for title, section in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl(list(section.items()), col_max=12)
+
+
+class Help(click.HelpFormatter):
+    """Help that fits the terminal, be it as narrow as a telephone's: click's own takes fifty columns at least."""
+
+    def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
+        super().__init__(indent_increment, width, max_width)
+        self.width = min(self.width, max(NARROWEST, shutil.get_terminal_size().columns - 2))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        """Two columns, the first of which leaves room for the second."""
+        super().write_dl(rows, col_max if self.width >= ROOMY else min(col_max, self.width // 4), col_spacing)
+
+
+click.Context.formatter_class = Help
 
 
 @click.command(

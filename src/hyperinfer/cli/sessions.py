@@ -23,7 +23,7 @@ def command() -> None:
     """List and end your sessions."""
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer sessions list"))
 @options.as_json
 @options.gateway
 def list_sessions(as_json: bool, gateway: str | None) -> None:
@@ -52,7 +52,7 @@ def list_sessions(as_json: bool, gateway: str | None) -> None:
     show_table(("id", "opened", "ends", "from", "client"), rows, spare=("client", "from"))
 
 
-@command.command("end")
+@command.command("end", epilog=examples("hyperinfer sessions end --all"))
 @click.argument("session", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every session but this one.")
 @options.gateway

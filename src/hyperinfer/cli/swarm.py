@@ -15,12 +15,12 @@ from hyperinfer.cli.times import second
 MAX_COPY_BYTES = 64 * 1024 * 1024
 
 
-@click.group("swarm")
+@click.group("swarm", epilog=examples("hyperinfer swarm show", "hyperinfer swarm recovery"))
 def command() -> None:
     """Make a swarm, look at it, or bring it back."""
 
 
-@command.command("init")
+@command.command("init", epilog=examples("hyperinfer swarm init"))
 @options.as_json
 def init(as_json: bool) -> None:
     """Make a swarm on this machine, where its auth worker will run.
@@ -47,7 +47,9 @@ def init(as_json: bool) -> None:
     )
 
 
-@command.command("show")
+@command.command(
+    "show", short_help="Show which swarm this machine belongs to.", epilog=examples("hyperinfer swarm show")
+)
 @options.as_json
 def show(as_json: bool) -> None:
     """Show which swarm this machine belongs to, and how new its member list is."""
@@ -66,7 +68,7 @@ def show(as_json: bool) -> None:
     say(f"folder   {seen['folder']}")
 
 
-@command.command("recovery")
+@command.command("recovery", epilog=examples("hyperinfer swarm recovery"))
 def recovery() -> None:
     """Print the recovery words: the root key, to be kept on paper.
 
@@ -81,7 +83,11 @@ def recovery() -> None:
     note("These words are the root key itself: keep them on paper, and show them to nobody.")
 
 
-@command.command("recover", epilog=examples("hyperinfer swarm recover", "hyperinfer swarm recover < words.txt"))
+@command.command(
+    "recover",
+    short_help="Make this machine's auth the swarm's.",
+    epilog=examples("hyperinfer swarm recover", "hyperinfer swarm recover < words.txt"),
+)
 @click.option("--root-key", metavar="KEY", help="The swarm's public key: words of another one are refused.")
 @click.option(
     "--members",

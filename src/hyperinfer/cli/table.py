@@ -2,12 +2,15 @@
 
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
 from hyperinfer.cli.manner import for_output, say
 
 GAP = "  "
+FEWEST_COLUMNS = 16
+"""In fewer, words are better broken than put one below the other."""
 
 
 def show_table(titles: Sequence[str], rows: Sequence[Sequence[object]], *, spare: Sequence[str] = ()) -> None:
@@ -37,7 +40,16 @@ def show_facts(facts: Sequence[tuple[str, object]]) -> None:
     known = [(name, str(value)) for name, value in facts if value not in (None, "")]
     width = max((columns_of(name) for name, _ in known), default=0)
     for name, value in known:
-        say(f"{_padded(name, width)}{GAP}{for_output(value)}")
+        say(f"{_padded(name, width)}{GAP}{_hanging(for_output(value), width + len(GAP))}")
+
+
+def _hanging(text: str, indent: int) -> str:
+    """Text beside a name, broken between words where a terminal would break one; the rest stands below its beginning."""
+    columns = terminal_width()
+    if columns is None or columns - indent < FEWEST_COLUMNS or columns_of(text) <= columns - indent or "  " in text:
+        return text
+    parts = textwrap.wrap(text, columns - indent, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(parts)
 
 
 def clipped(text: str, most: int) -> str:

@@ -103,7 +103,7 @@ def command(
     looking_after(gateway, show)
 
 
-@command.command("requests")
+@command.command("requests", epilog=examples("hyperinfer usage requests --since 2026-11-01"))
 @filters
 @click.option("--status", type=click.Choice(("success", "error", "timeout", "cancelled")), help="Those that ended so.")
 @click.option(

@@ -44,7 +44,7 @@ command.add_command(users_invites.list_invites)
 command.add_command(users_invites.revoke_invite)
 
 
-@command.command("list")
+@command.command("list", epilog=examples("hyperinfer users list"))
 @click.argument("query", required=False, default="")
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many rows."
@@ -76,7 +76,7 @@ def list_users(query: str, limit: int, as_json: bool, gateway: str | None) -> No
         note(f"There are more: --limit {min(10 * limit, 10_000)}, or a QUERY.")
 
 
-@command.command("show")
+@command.command("show", epilog=examples("hyperinfer users show ada"))
 @name_argument
 @options.as_json
 @options.gateway
@@ -86,7 +86,7 @@ def show(name: str, as_json: bool, gateway: str | None) -> None:
     show_json(user) if as_json else show_facts(account_facts(user))
 
 
-@command.command("create")
+@command.command("create", epilog=examples("hyperinfer users create ada@example.com --tier premium"))
 @click.argument("email")
 @click.option("--username", metavar="NAME", help="What to be called; otherwise it is made from the e-mail.")
 @role
@@ -128,7 +128,13 @@ def create(
         _show_token(made.reset)
 
 
-@command.command("update", short_help="Change an account.", epilog=limits_.HELP)
+@command.command(
+    "update",
+    short_help="Change an account.",
+    epilog=limits_.help_with(
+        "hyperinfer users update ada --limit tokens-per-day=100000", "hyperinfer users update ada --deactivate"
+    ),
+)
 @name_argument
 @role
 @tier
@@ -160,7 +166,7 @@ def update(
     show_facts(account_facts(looking_after(gateway, change)))
 
 
-@command.command("delete")
+@command.command("delete", epilog=examples("hyperinfer users delete ada"))
 @name_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.gateway
@@ -176,7 +182,7 @@ def delete(name: str, yes: bool, gateway: str | None) -> None:
     say(f"The account {user.username} is deleted.")
 
 
-@command.command("reset-password")
+@command.command("reset-password", epilog=examples("hyperinfer users reset-password ada"))
 @name_argument
 @options.as_json
 @options.gateway
@@ -193,7 +199,7 @@ def reset_password(name: str, as_json: bool, gateway: str | None) -> None:
     show_json(reset) if as_json else _show_token(reset)
 
 
-@command.command("tiers")
+@command.command("tiers", epilog=examples("hyperinfer users tiers"))
 @options.as_json
 @options.gateway
 def list_tiers(as_json: bool, gateway: str | None) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note, say, show_json
 
 
-@click.command("create-admin")
+@click.command("create-admin", epilog=examples("hyperinfer users create-admin"))
 @options.rack
 @options.settings
 @options.as_json

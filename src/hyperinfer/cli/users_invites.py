@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hyperinfer.cli import options
+from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import looking_after
 from hyperinfer.cli.manner import note, say, show_json
 from hyperinfer.cli.table import show_table
@@ -19,7 +20,7 @@ SHORT = 8
 """How much of an id is shown, and is enough to name an invitation."""
 
 
-@click.command("invite")
+@click.command("invite", epilog=examples("hyperinfer users invite --email ada@example.com --expires 7d"))
 @click.option("--email", metavar="EMAIL", help="Good for this e-mail alone.")
 @click.option("--role", type=click.Choice(("user", "admin")), default="user", show_default=True)
 @click.option("--tier", metavar="TIER", default="default", show_default=True, help="Which limits will hold.")
@@ -48,7 +49,7 @@ def invite(email: str | None, role: Any, tier: str, expires: str, as_json: bool,
     )
 
 
-@click.command("invites")
+@click.command("invites", epilog=examples("hyperinfer users invites"))
 @options.as_json
 @options.gateway
 def list_invites(as_json: bool, gateway: str | None) -> None:
@@ -63,7 +64,7 @@ def list_invites(as_json: bool, gateway: str | None) -> None:
         note("Nobody has been invited.")
 
 
-@click.command("revoke-invite")
+@click.command("revoke-invite", epilog=examples("hyperinfer users revoke-invite 3f2a91bc"))
 @click.argument("invite_id", metavar="ID")
 @options.gateway
 def revoke_invite(invite_id: str, gateway: str | None) -> None:

@@ -66,7 +66,7 @@ def locked(paths: Paths) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise StartError(
-            f"Another worker runs on {paths.data}. Stop it first, or give this one a name of its own with --rack."
+            f"Another worker runs on {paths.data}. Stop it first; a second worker of its type takes a --rack of its own."
         ) from error
     try:
         yield

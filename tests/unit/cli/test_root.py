@@ -189,3 +189,21 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours() -> None:
 
 def test_the_version_is_told(command: Command) -> None:
     assert command("--version").out == "hyperinfer 0.1.0\n"
+
+
+@pytest.mark.parametrize("words", [words for words in commands(root.root) if words], ids=" ".join)
+def test_every_help_has_an_example(command: Command, words: tuple[str, ...]) -> None:
+    """Of a group it may be its commands' own."""
+    help_ = command(*words, "--help").out
+    assert "\n  Examples:\n    " in help_
+    assert f"hyperinfer {' '.join(words)}" in help_.partition("\n  Examples:\n")[2]
+    assert "...\n" not in help_.partition("\nOptions:")[2], "the line of a command is cut off"
+
+
+@pytest.mark.parametrize("columns", [30, 40, 50])
+def test_help_fits_a_terminal_narrower_than_the_library_knows(
+    command: Command, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    prose = command("bridge", "--help").out.partition("\n  Examples:\n")[0]
+    assert max(len(line) for line in prose.splitlines()) <= columns

@@ -87,7 +87,7 @@ def disk(names: Sequence[str], place: Path, free_bytes: int) -> Finding:
         mend = "Make room now: accounts and usage cannot be written on a full disk."
         return fail(what, found, mend)
     if free_bytes < LOW_DISK_BYTES:
-        return warn(what, found, "Make room: `hyperinfer models list --here` shows what models take.")
+        return warn(what, found, "Make room: `hyperinfer models local` shows what models take.")
     return ok(what, found)
 
 

@@ -49,7 +49,7 @@ def model(entry: "Entry", settings: "LlamaCppSettings", total_bytes: int) -> Fin
     """Judge one model: whether its file is there and good, and whether it can ever fit into the machine."""
     what = f"model {entry.name}"
     if entry.problem:
-        return fail(what, entry.problem, f"Remove it (`hyperinfer models remove {entry.name}`) and pull it again.")
+        return fail(what, entry.problem, f"Remove it (`hyperinfer models rm {entry.name}`) and pull it again.")
     if entry.found is None:
         return ok(what, "not here yet: it is fetched on first use (98 MB)")
     needed_bytes = entry.traits.memory_bytes(

@@ -31,7 +31,7 @@ def test_a_model_that_can_never_fit_is_worth_a_look() -> None:
 def test_a_file_that_is_damaged_is_in_the_way() -> None:
     found = models.model(entry(GB, "It ends too early."), LlamaCppSettings(), 16 * GB)
     assert found.verdict is Verdict.FAIL
-    assert "models remove big" in found.mend
+    assert "models rm big" in found.mend
 
 
 def test_a_model_still_to_be_fetched_is_as_it_should_be() -> None:
