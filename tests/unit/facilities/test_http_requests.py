@@ -116,6 +116,26 @@ async def test_a_body_in_chunks_is_put_together(url: str) -> None:
     assert said(answers) == ["POST /x abc", "GET /last "]
 
 
+@pytest.mark.parametrize("apart", [False, True])
+async def test_what_stands_behind_the_chunks_is_no_header(apart: bool) -> None:
+    """Whoever asks through a proxy could write there what the proxy has to say, or go on without end."""
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.extend(scope["headers"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    rest = b"1\r\na\r\n0\r\nX-Forwarded-For: 10.0.0.1\r\nHost: evil\r\n\r\n"
+    async with serving(app, Listen(port=0, drain_s=1.0)) as url:
+        answer = await talk(url, *([head, rest] if apart else [head + rest]))
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert seen == [(b"host", b"x"), (b"connection", b"close"), (b"transfer-encoding", b"chunked")]
+
+
 async def test_a_client_that_waits_to_be_told_to_go_on_is_told(url: str) -> None:
     wire = await Wire.open(url)
     wire.write(b"POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")

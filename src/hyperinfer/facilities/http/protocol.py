@@ -76,6 +76,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._between = True, False
         self._begun += 1
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if (
+            self._in_head
+        ):  # what stands behind a body's chunks is no header (RFC 9110, 6.5.1), and may go on without end
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         if self._is_passed_over:
             return
