@@ -94,7 +94,7 @@ class Receiving:
         if event.seq != self._next:
             raise RemoteError(f"The stream lost chunks: number {self._next} was due and {event.seq} came.")
         self._next += len(event.chunks)
-        self.pending += [bytes(chunk) for chunk in event.chunks]
+        self.pending += map(bytes, event.chunks)
         if len(self.pending) + self._ungranted > self._window:
             raise RemoteError("The peer sent more chunks than it was granted.")
 

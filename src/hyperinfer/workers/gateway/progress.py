@@ -62,7 +62,7 @@ class Progress:
         """Chunks of the answer go to the caller."""
         if self.first_token_s is None:
             self.first_token_s = self.duration_s
-        self._chunks += sum(_says(chunk) for chunk in chunks)
+        self._chunks += sum(map(_says, chunks))
 
     def ended(self, processed: Processed) -> None:
         """The answer is whole."""
