@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, EmbeddingRequest, Message
-from hyperinfer.errors import BackendFailed, ContextExceeded
+from hyperinfer.errors import BackendFailed, BadRequest, ContextExceeded
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.workers.inference.backends import End, Job
 from hyperinfer.workers.inference.backends.echo.backend import BATCH, Echo
@@ -224,6 +224,12 @@ async def test_it_goes_on_with_a_text_and_embeds_it() -> None:
     assert first == third != second
     assert len(first) == 8 * 4
     assert embedded.prompt_tokens == 4
+
+
+async def test_an_embedding_without_end_is_refused() -> None:
+    with pytest.raises(BadRequest, match="at most 4096") as refused:
+        await echo().embed(Job("echo", EmbeddingRequest(input=("a",), dimensions=4097), b"{}"))
+    assert refused.value.details["param"] == "dimensions"
 
 
 async def test_it_can_be_unloaded_and_takes_its_time_to_load() -> None:

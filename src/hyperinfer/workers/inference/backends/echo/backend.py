@@ -10,12 +10,12 @@ from dataclasses import replace
 import msgspec
 
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, EmbeddingRequest
-from hyperinfer.errors import BackendFailed, ContextExceeded
+from hyperinfer.errors import BackendFailed, BadRequest, ContextExceeded
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.inference.backends import BackendModel, Embedded, Emit, End, Job, State
 from hyperinfer.workers.inference.backends.echo import plan
 from hyperinfer.workers.inference.backends.echo.plan import Plan, words_of
-from hyperinfer.workers.inference.backends.echo.settings import EchoSettings
+from hyperinfer.workers.inference.backends.echo.settings import MAX_DIMENSIONS, EchoSettings
 from hyperinfer.workers.inference.requests.chat import text_of
 from hyperinfer.workers.inference.requests.texts import texts_of
 
@@ -71,6 +71,8 @@ class Echo:
         self._check_context(max(tokens), "input")
         await self._begin()
         size = job.request.dimensions or self._settings.dimensions
+        if size > MAX_DIMENSIONS:
+            raise BadRequest(f"dimensions: This model's embeddings have at most {MAX_DIMENSIONS}.", param="dimensions")
         return Embedded(tuple(_vector(text, size) for text in texts), sum(tokens))
 
     async def load(self, model: str) -> None:

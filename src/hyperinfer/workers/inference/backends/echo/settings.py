@@ -19,6 +19,8 @@ from hyperinfer.workers.inference.backends import (
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0)]
+MAX_DIMENSIONS = 4096
+"""The longest embedding; it is made number by number while everybody waits."""
 Fault = Literal["none", "before_first_token", "in_mid_stream", "stall", "garbage"]
 
 
@@ -41,7 +43,7 @@ class EchoSettings(Settings, frozen=True):
     first_token_s: Seconds = 0.0
     token_s: Seconds = 0.0
     load_s: Seconds = 0.0
-    dimensions: Annotated[int, Meta(ge=1, le=4096)] = 64
+    dimensions: Annotated[int, Meta(ge=1, le=MAX_DIMENSIONS)] = 64
     capabilities: tuple[str, ...] = (CHAT, COMPLETION, EMBEDDING, JSON, TOOLS, LOGPROBS, BIAS, CONTINUES, DIMENSIONS)
     fault: Fault = "none"
     fault_after_tokens: Annotated[int, Meta(ge=0)] = 3
