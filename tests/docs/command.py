@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
     given = sys.stdin.buffer.read() if typed is None else typed.encode()
     done = subprocess.run(hyperinfer(words), stdout=subprocess.PIPE, check=False, input=given)
     sys.stdout.buffer.write(done.stdout)
-    (Path(os.environ[KEPT]) / "-".join(plain(words)[:2])).write_bytes(done.stdout)
+    (Path(os.environ[KEPT]) / "-".join(plain(words)[:2]).replace("/", "-")[:60]).write_bytes(done.stdout)
     return done.returncode
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from hyperinfer.sdk.thread import LoopThread
@@ -88,11 +88,12 @@ def nothing() -> Iterator[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Scene:
-    """A page's own: what is typed before its first block, further environment, files in the folder and commands on the path,
+    """A page's own: what is typed before its first block, whether it `shares` the house in which `up` runs for several pages, further environment, files in the folder and commands on the path,
     servers that stand in for others and what they are called in the places above, what stands before its first Python program,
     and for a page in a browser what makes one of Node."""
 
     before: str = "hyperinfer up"
+    shares: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
@@ -186,10 +187,20 @@ const key = "hi_…";
 globalThis.document = { body: { append: (text) => { console.log(text); process.exit(0); } } };
 """
 
+SHARED = Scene(before="", shares=True)
+HOUSE = Scene(environment=NAMED)
+"""Where `up` runs for all pages that share it."""
+
 SCENES: Mapping[str, Scene] = {
     "README.md": Scene(before="", environment=REAL),
     "docs/getting-started/first-answer.md": Scene(before="", environment=REAL),
-    "docs/guides/anthropic-clients.md": Scene(environment=NAMED),
+    "docs/guides/accounts-and-keys.md": SHARED,
+    "docs/guides/anthropic-clients.md": SHARED,
+    "docs/guides/bridge.md": SHARED,
+    "docs/guides/command-line.md": SHARED,
+    "docs/guides/https.md": Scene(before=""),
+    "docs/guides/tests.md": Scene(before=""),
+    "docs/guides/workers.md": SHARED,
     "docs/guides/audit.md": Scene(
         before="hyperinfer up\nhyperinfer register ada@example.com\ncp data/swarm/members.json members-of-gpu-box.json"
     ),
@@ -199,8 +210,7 @@ SCENES: Mapping[str, Scene] = {
         stand_ins=postgres,
     ),
     "docs/guides/gpu-box.md": Scene(before="hyperinfer dht --port {dht_port}\nhyperinfer up", environment=ALONE),
-    "docs/guides/langchain-llm-curl.md": Scene(environment=NAMED | {"LLM_LOAD_PLUGINS": ""}),
-    "docs/guides/workers.md": Scene(environment=NAMED),
+    "docs/guides/langchain-llm-curl.md": replace(SHARED, environment={"LLM_LOAD_PLUGINS": ""}),
     "docs/guides/postgresql-and-redis.md": Scene(before="", stand_ins=databases),
     "docs/guides/models.md": Scene(
         environment=BOTH, files={"Qwen2.5-7B-Instruct-Q4_K_M.gguf": model, "models/.keep": bytes}
@@ -211,13 +221,13 @@ SCENES: Mapping[str, Scene] = {
         commands={"ollama": 'exec curl -sf "$OLLAMA_URL/api/pull" -d \'{"model": "\'$2\'"}\''},
         stand_ins=ollama,
     ),
-    "docs/guides/ollama-clients.md": Scene(environment=NAMED),
+    "docs/guides/ollama-clients.md": SHARED,
     "docs/guides/openai-clients.md": Scene(environment=BOTH, prelude=NAMES),
     "docs/guides/openai-servers.md": Scene(before=SWARM, environment=ALONE, stand_ins=openai),
     "docs/guides/pulling-models.md": Scene(
         environment={"HF_ENDPOINT": "{hub}", "OLLAMA_URL": "{ollama}"}, stand_ins=hub
     ),
     "docs/guides/several-machines.md": Scene(before="", environment=ALONE),
-    "docs/guides/websocket.md": Scene(environment=NAMED, prelude=NAMES, browser=PAGE),
+    "docs/guides/websocket.md": replace(SHARED, prelude=NAMES, browser=PAGE),
 }
 """Pages that need more than an `up` with the model that repeats what it is told."""

@@ -3,9 +3,11 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.e2e.conftest import ECHO, environment, free_port
 from hyperinfer.facilities.net.driver.install import node_path
 
 HERE = Path(__file__).parent
+PROFILES = "xdg"
 BLOCK_S = 90
 """For one block, a start of everything included."""
 SHELL = (
@@ -30,11 +33,13 @@ class Failed(AssertionError):
 
 @dataclass
 class Stage:
-    """Runs the blocks of one page."""
+    """Runs the blocks of one page. Its machine may be in another stage's `house`: then what runs there is used, with a profile
+    of the page's own."""
 
     name: str
     root: Path
     scene: Scene
+    house: "Stage | None" = None
     port: int = field(default_factory=free_port)
     dht_port: int = field(default_factory=free_port)
     programs: "subprocess.Popen[str] | None" = None
@@ -47,8 +52,11 @@ class Stage:
         for name, line in self.scene.commands.items():
             self._script(bin_folder / name, line)
         for name in self.scene.files:
-            self._folder("here").joinpath(name).parent.mkdir(parents=True, exist_ok=True)
-            self._folder("here").joinpath(name).write_bytes(self.scene.files[name]())
+            self.folder("here").joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+            self.folder("here").joinpath(name).write_bytes(self.scene.files[name]())
+        if self.house is not None:
+            self.port = self.house.port
+            shutil.copytree(self.house.folder("here") / PROFILES, self.folder("here") / PROFILES)
         before = filled(self.scene.before, self.values())
         assert before is not None
         for line in before.splitlines():
@@ -58,7 +66,7 @@ class Stage:
         """Run a block; gives what it said. Raises `Failed`."""
         text = in_place(block.text, self.values())
         if block.note == "file":
-            path = self._folder("here") / block.said
+            path = self.folder("here") / block.said
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             return ""
@@ -86,7 +94,7 @@ class Stage:
             "ws": url.replace("http", "ws", 1),
             "http": url,
             "dht_port": str(self.dht_port),
-            "folder": str(self._folder("here")),
+            "folder": str(self.folder("here")),
         }
         for log in sorted(
             one for one in self._kept().iterdir() if one.suffix == ".log" or one.name == "users-create-admin"
@@ -96,7 +104,8 @@ class Stage:
                     found[line.removeprefix("API ").split()[0]] = line.removeprefix("API ").split()[1]
                 elif '"worker_running"' in line and '"http"' in line:
                     found["http"] = json.loads(line)["http"]
-        return {**kept, **self.scene.values, **found}
+        lent = {} if self.house is None else self.house.values()
+        return {**lent, **kept, **self.scene.values, **found}
 
     def close(self) -> None:
         """End what runs, the last first."""
@@ -127,7 +136,7 @@ class Stage:
                 stdout=subprocess.PIPE,
                 text=True,
                 env=self._environment("here"),
-                cwd=self._folder("here"),
+                cwd=self.folder("here"),
             )
             self._program(self.scene.prelude, "prelude")
         return self._program(text, f"{self.name}:{block.line}")
@@ -158,7 +167,7 @@ class Stage:
             timeout=BLOCK_S,
             check=False,
             env=self._environment(machine),
-            cwd=self._folder(machine),
+            cwd=self.folder(machine),
             start_new_session=True,  # what asks must not find the terminal of whoever runs the tests
         )
         if done.returncode != 0:
@@ -173,20 +182,24 @@ class Stage:
             "PATH": path,
             "PORT": str(self.port),
             command.STOPS: json.dumps(STOPS),
-            "PAGE_STATE": str(self._folder(machine) / ".state"),
+            "PAGE_STATE": str(self.folder(machine) / ".state"),
             command.KEPT: str(self._kept()),
             command.ANSWERS: str(self._kept() / "answers.json"),
             "HYPERINFER_COMMON__NET__HOST": "127.0.0.1",
             "HYPERINFER_COMMON__NET__FIREWALLED": "false",
             "HYPERINFER_COMMON__DRAIN_S": "1",
         }
+        home = self.folder(machine)
+        own["XDG_CONFIG_HOME"] = str(home / PROFILES)
+        if self.house is not None and machine == "here":
+            home = self.house.folder("here")
         values = self.values()
         scene = {name: filled(value, values) or "" for name, value in self.scene.environment.items()}
-        return environment(self._folder(machine), **ECHO | own | scene)
+        return environment(home, **ECHO | own | scene)
 
     def _exported(self) -> Mapping[str, str]:
         """What the shell has exported on this machine since."""
-        state = self._folder("here") / ".state"
+        state = self.folder("here") / ".state"
         if not state.exists():
             return {}
         told = subprocess.run(
@@ -198,13 +211,14 @@ class Stage:
         )
         return dict(line.split("=", 1) for line in told.stdout.split("\0") if "=" in line)
 
-    def _folder(self, machine: str) -> Path:
+    def folder(self, machine: str) -> Path:
+        """Where that machine's shell stands, which is its home too."""
         folder = self.root / machine
         folder.mkdir(exist_ok=True)
         return folder
 
     def _kept(self) -> Path:
-        return self._folder("kept")
+        return self.folder("kept")
 
     @staticmethod
     def _script(path: Path, line: str) -> None:
@@ -218,13 +232,14 @@ def check(shown: str, said: str) -> None:
         raise Failed(f"shown, and not said:\n{chr(10).join(lines)}\nsaid:\n{said}")
 
 
-def play(name: str, found: list[Block], root: Path, scene: Scene) -> None:
-    """Run a page."""
+@contextmanager
+def opened(name: str, root: Path, scene: Scene, house: Stage | None = None) -> Iterator[Stage]:
+    """A stage that is set, for the length of the block."""
     with scene.stand_ins() as values:
-        stage = Stage(name, root, replace(scene, values=values))
+        stage = Stage(name, root, replace(scene, values=values), house)
         try:
             stage.prepare()
-            perform(stage, found)
+            yield stage
         finally:
             stage.close()
 

@@ -1,11 +1,12 @@
-"""Every command and program of README, getting started and the guides is run, in the order of its page, as it stands."""
+"""Every command and program of README, getting started and the guides is run, in the order of its page, as it stands: here the pages
+that need a swarm of their own, and what holds for all."""
 
 from pathlib import Path
 
 import pytest
 from tests.docs.pages import NOTES, ROOT, RUN, SHOWN, page, pages
 from tests.docs.scenes import SCENES, Scene
-from tests.docs.stage import play
+from tests.docs.stage import opened, perform
 
 ELSEWHERE = {
     "docs/guides/python.md": "tests/integration/sdk/test_guide.py",
@@ -28,9 +29,12 @@ def marked(name: str) -> object:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", [marked(name) for name in pages() if name not in ELSEWHERE])
+@pytest.mark.parametrize(
+    "name", [marked(name) for name in pages() if name not in ELSEWHERE and not SCENES.get(name, Scene()).shares]
+)
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
-    play(name, page(name), tmp_path, SCENES.get(name, Scene()))
+    with opened(name, tmp_path, SCENES.get(name, Scene())) as stage:
+        perform(stage, page(name))
 
 
 @pytest.mark.parametrize("name", pages())

@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import MODEL, Product
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_model]
+pytestmark = [pytest.mark.slow, pytest.mark.needs_model, pytest.mark.timeout(120)]  # each start of it takes seconds
 
 EXTRA = """
 - model_id: swarm
@@ -52,6 +52,7 @@ def llm(engine: Product, tmp_path: Path) -> Llm:
         return done.stdout if code == 0 else done.stderr
 
     (tmp_path / "keys.json").write_text(json.dumps({"hyperinfer": engine.key}), encoding="utf-8")
+    (tmp_path / "aliases.json").write_text(json.dumps({"ours": "swarm"}), encoding="utf-8")
     return run
 
 
@@ -92,7 +93,6 @@ def test_a_tool_is_offered(llm: Llm) -> None:
 
 @pytest.mark.seen("llm", "an alias of its own")
 def test_an_alias(llm: Llm) -> None:
-    llm("aliases", "set", "ours", "swarm")
     assert llm("-m", "ours", "-o", "max_tokens", "4", "Hello.").strip()
 
 
