@@ -1,7 +1,9 @@
-// The official `openai` client for Node and the real engine: shape, bounds, determinism; what it says is not judged.
+// The official clients for Node and the real engine: shape, bounds, determinism; what it says is not judged.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import Anthropic from '@anthropic-ai/sdk'
 import { AIInferenceClient } from 'hyperinfer-client'
+import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 
 const { URL: url, KEY: apiKey } = process.env
@@ -43,4 +45,29 @@ test('JSON by a schema, and a tool', async () => {
   const [call] = called.choices[0].message.tool_calls
   assert.equal(call.function.name, 'tell_mood')
   assert.ok([1, 2, 3].includes(JSON.parse(call.function.arguments).level))
+})
+
+// seen: anthropic (Node): a chat, whole; a chat, streamed; usage
+test('Anthropic’s: whole and streamed it says the same', async () => {
+  const theirs = new Anthropic({ baseURL: url, apiKey, authToken: null, maxRetries: 0, timeout: 40_000 })
+  const question = { model, messages: asked.messages, max_tokens: 12, temperature: 0 }
+  const whole = await theirs.messages.create(question)
+  assert.ok(whole.content[0].text)
+  assert.equal(whole.stop_reason, 'max_tokens')
+  assert.equal(whole.usage.output_tokens, 12)
+  const streamed = await theirs.messages.stream(question).finalMessage()
+  assert.equal(streamed.content[0].text, whole.content[0].text)
+})
+
+// seen: ollama (Node): a chat, whole; a chat, streamed; usage
+test('Ollama’s: whole and streamed it says the same', async () => {
+  const theirs = new Ollama({ host: url, headers: { authorization: `Bearer ${apiKey}` } })
+  const question = { model, messages: asked.messages, options: { num_predict: 12, temperature: 0, seed: 1 } }
+  const whole = await theirs.chat(question)
+  assert.ok(whole.message.content)
+  assert.equal(whole.done_reason, 'length')
+  assert.equal(whole.eval_count, 12)
+  let text = ''
+  for await (const part of await theirs.chat({ ...question, stream: true })) text += part.message.content
+  assert.equal(text, whole.message.content)
 })
