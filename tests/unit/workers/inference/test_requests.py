@@ -337,3 +337,10 @@ def test_a_prompt_is_a_single_message_of_the_user() -> None:
 def test_a_request_without_anything_is_refused() -> None:
     with pytest.raises(BadRequest, match="body"):
         requests.read(ProcessRequest(), "chat")
+
+
+@pytest.mark.parametrize("field", [b'"\xff": 1', b'"x": "\xed\xa0\x80"', b'"x": {"\x83": 1}'])
+def test_a_body_that_is_not_utf8_is_refused_also_where_nobody_here_looks_at_it(field: bytes) -> None:
+    body = msgspec.Raw(b'{"messages": [{"role": "user", "content": "Hi."}], %b}' % field)
+    with pytest.raises(BadRequest, match="not UTF-8"):
+        requests.read(ProcessRequest(body=body), "chat")

@@ -70,8 +70,20 @@ def read(request: ProcessRequest, kind: Kind) -> Request:
         return Request("chat", asked, body)
     if not request.body:
         raise BadRequest("A request needs a body, or a prompt.", param="body")
+    body = bytes(request.body)
+    if not _is_utf8(body):
+        raise BadRequest("The body is not UTF-8.")
     decoder: msgspec.json.Decoder[Body] = {"chat": _chat, "completion": _completion, "embedding": _embedding}[kind]  # type: ignore[assignment]  # decoders say nothing of how their types relate
-    return Request(kind, decode(decoder, request.body), bytes(request.body))
+    return Request(kind, decode(decoder, body), body)
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Of fields that nobody knows here the decoder does not look at it, and backends are given them all."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_resumable(asked: Body) -> bool:
