@@ -2,10 +2,10 @@
 
 Whoever can connect to a loopback port is on this machine, so what must be kept out is what comes through it: pages in a
 browser, and proxies. A page of another site is told by its `Origin` or `Sec-Fetch-Site`, one that has bound its own
-name to this machine by `Host`, a proxy by the headers that it adds.
+name to this machine by `Host`, a proxy by the headers that it adds, or by speaking as no program does any more.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +18,8 @@ Lend = Callable[[], str]
 
 PREFIX = "/v1/"
 CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
-PROXIES = frozenset({b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"})
+PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"})
+FORWARDED = b"x-forwarded-"
 
 
 class Lending:
@@ -44,13 +45,19 @@ class Lending:
 def _is_of_this_machine(scope: Scope) -> bool:
     """Whether a request brings no credential, and comes from a program here: from no page, and through no proxy."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
-    if PROXIES & headers.keys() or any(_is_said(headers.get(name, b"")) for name in CREDENTIALS):
+    if _is_passed_on(scope, headers) or any(_is_said(headers.get(name, b"")) for name in CREDENTIALS):
         return False
     host = headers.get(b"host", b"").decode("latin-1").lower()
     origin = headers.get(b"origin", b"").decode("latin-1").lower()
     if _name_of(host) not in LOOPBACK or origin not in ("", f"http://{host}", f"https://{host}"):
         return False
     return headers.get(b"sec-fetch-site", b"none") in OURS
+
+
+def _is_passed_on(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether it came through a proxy. nginx as it is delivered adds no header, and speaks HTTP/1.0, as no program here does."""
+    old = scope.get("http_version") == "1.0"
+    return old or not PROXIES.isdisjoint(headers) or any(name.startswith(FORWARDED) for name in headers)
 
 
 def _is_said(credential: bytes) -> bool:

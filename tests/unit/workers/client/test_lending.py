@@ -28,7 +28,12 @@ class Asked:
 
 
 async def asked(
-    headers: Mapping[str, str], *, path: str = "/v1/chat/completions", kind: str = "http", key: str = "hi_lent"
+    headers: Mapping[str, str],
+    *,
+    path: str = "/v1/chat/completions",
+    kind: str = "http",
+    key: str = "hi_lent",
+    version: str = "1.1",
 ) -> list[bytes]:
     """The credentials that a request comes with to the routes."""
     app = Asked()
@@ -36,7 +41,8 @@ async def asked(
     async def nothing(*_: Any) -> Any:
         raise AssertionError("nobody reads or answers")
 
-    scope = {"type": kind, "path": path, "headers": [(name.encode(), text.encode()) for name, text in headers.items()]}
+    named = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": kind, "path": path, "http_version": version, "headers": named}
     await Lending(app, lambda: key, paths={"/inference", "/ws"})(scope, nothing, nothing)
     return app.credentials
 
@@ -80,11 +86,17 @@ async def test_it_is_lent_to_who_brings_none(headers: dict[str, str]) -> None:
         HERE | {"via": "1.1 proxy"},
         HERE | {"x-real-ip": "10.0.0.1"},
         HERE | {"x-forwarded-host": "box.lan"},
+        HERE | {"x-forwarded-proto": "https"},
+        HERE | {"cf-connecting-ip": "10.0.0.1"},
     ],
     ids=str,
 )
 async def test_it_is_lent_to_no_page_and_through_no_proxy(headers: dict[str, str]) -> None:
     assert await asked(headers) == []
+
+
+async def test_it_is_lent_through_no_proxy_that_says_nothing_of_itself() -> None:
+    assert await asked(HERE, version="1.0") == []
 
 
 @pytest.mark.parametrize(
