@@ -112,6 +112,9 @@ def test_what_a_cache_had_is_told_apart() -> None:
     assert whole(content="x", usage=usage)["usage"]["input_tokens"] == 9
 
 
+DEEP = f'{{"a":{"[" * 5000}{"]" * 5000}}}'
+
+
 @pytest.mark.parametrize(
     ("arguments", "given"),
     [
@@ -121,6 +124,7 @@ def test_what_a_cache_had_is_told_apart() -> None:
         ('{"a":', {"INVALID_JSON": '{"a":'}),
         ("[1]", {"INVALID_JSON": "[1]"}),
         ("rm -rf", {"INVALID_JSON": "rm -rf"}),
+        (DEEP, {"INVALID_JSON": DEEP}),
     ],
 )
 def test_a_tools_input_is_always_an_object(arguments: str, given: dict[str, Any]) -> None:

@@ -112,7 +112,7 @@ def message(completion: bytes | Raw, *, shows_thinking: bool = True) -> MessageR
     try:
         said = _completion.decode(completion)
         choice = said.choices[0]
-    except (msgspec.DecodeError, IndexError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError) as error:
         raise BackendFailed("The worker's answer is no chat completion.") from error
     reason, sequence = stop_of(
         choice.finish_reason,
@@ -161,7 +161,7 @@ def tool_input(arguments: str) -> Raw | dict[str, Any]:
     """A tool's input: the object that the model wrote. What is none is kept as it is, under a name that says so."""
     try:
         _object.decode(arguments)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {} if arguments.strip() in ("", "null") else {INVALID: arguments}
     return Raw(arguments.encode())
 

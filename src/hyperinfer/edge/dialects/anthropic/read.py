@@ -41,7 +41,7 @@ class MessageForm:
         """The events that these come to."""
         try:
             read = [_chunk.decode(chunk) for chunk in chunks]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BackendFailed("The worker's answer is no chat completion.") from error
         return b"".join(written(event) for chunk in read for event in self._events.take(chunk))
 
