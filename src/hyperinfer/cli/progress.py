@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 MEGABYTE = 10**6
+ROOMY = 70
+"""Columns from where on there is room for a bar; else a percentage has to do."""
 
 
 class Lines:
@@ -76,14 +78,21 @@ def showing() -> Iterator[Lines | Bar]:
         yield Lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        ProgressColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
     )
-    with Progress(*columns, console=Console(stderr=True, no_color=plain())) as bars:
+
+    console = Console(stderr=True, no_color=plain())
+    name, left = TextColumn("{task.description}", markup=False), TimeRemainingColumn()
+    columns: tuple[ProgressColumn, ...] = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), left)
+    if console.width < ROOMY:
+        columns = (name, TaskProgressColumn(), left)
+    with Progress(*columns, console=console) as bars:
         yield Bar(bars)

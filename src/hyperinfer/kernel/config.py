@@ -74,8 +74,8 @@ def debug(environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def plain(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether `NO_COLOR` asks for text without colours (https://no-color.org)."""
-    return bool(environ.get("NO_COLOR"))
+    """Whether text without colours is wanted: `NO_COLOR` asks for it (https://no-color.org), and a dumb terminal has none."""
+    return bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
 
 
 def unknown_names(wtypes: Iterable[str], environ: Mapping[str, str] = os.environ) -> list[str]:
