@@ -35,9 +35,7 @@ class CoalescedTransport:
             data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
             self._pending.clear()
             self._size = 0
-            if (
-                not self._transport.is_closing()
-            ):  # the client may have gone since; uvloop takes a write for a mistake then
+            if not self._transport.is_closing():  # the client may have gone since, and uvloop refuses a write then
                 self._transport.write(data)
 
     def close(self) -> None:
