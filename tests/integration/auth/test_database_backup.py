@@ -449,7 +449,9 @@ async def test_a_truncated_backup_changes_nothing(two: Machine, tmp_path: Path, 
     assert await two.rows() == rows
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", gzip.compress(b"hello" * 1000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", gzip.compress(b"hello" * 1000)], ids=["nothing", "words", "packed words"]
+)
 async def test_what_is_no_backup_is_refused(two: Machine, tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "x"
     source.write_bytes(content)
