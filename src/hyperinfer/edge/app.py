@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer import __version__
 from hyperinfer.edge import health, platform
+from hyperinfer.edge.bodies import Bodies
 from hyperinfer.edge.dialects import Dialect, anthropic, ollama, openai, openai_responses
 from hyperinfer.edge.docs import DocsRoutes
 from hyperinfer.edge.endpoint import routes_of
@@ -38,15 +39,16 @@ def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
 
 def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: float, metrics: bool) -> ASGIApp:
     """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
+    bodies = Bodies(limit_bytes=settings.max_body_bytes)
     to_models = {
-        path: ModelRoute(gateway, read, limit_bytes=settings.max_body_bytes, timeout_s=request_timeout_s)
+        path: ModelRoute(gateway, read, bodies=bodies, timeout_s=request_timeout_s)
         for dialect in DIALECTS
         for path, read in dialect.readers.items()
     }
     every = groups(request_timeout_s=request_timeout_s, metrics=metrics)
     router = Router(
         routes=[
-            *routes_of(every, gateway, settings),
+            *routes_of(every, gateway, settings, bodies),
             *DocsRoutes(lambda: document(every, version=__version__)).routes(),
         ],
         redirect_slashes=False,

@@ -9,10 +9,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from hyperinfer.contracts.method import Meta
+from hyperinfer.edge.bodies import Bodies
 from hyperinfer.edge.cookies import BROKEN, check_not_elsewhere, check_same_site, session_of
 from hyperinfer.edge.errors import SessionCookieRefused
 from hyperinfer.edge.operations import Asked, Group, Operation
-from hyperinfer.edge.request import SAFE_METHODS, RequestHead, head_of, read_json
+from hyperinfer.edge.request import SAFE_METHODS, RequestHead, head_of
 from hyperinfer.edge.shapes import Shape
 from hyperinfer.errors import BadRequest, Unauthenticated
 from hyperinfer.kernel.calls import Caller
@@ -23,14 +24,16 @@ MAX_AGENT_CHARS = 200
 MAX_QUERY_FIELDS = 32
 
 
-def routes_of(groups: Iterable[Group], gateway: Caller, settings: HttpSettings) -> Sequence[Route]:
+def routes_of(groups: Iterable[Group], gateway: Caller, settings: HttpSettings, bodies: Bodies) -> Sequence[Route]:
     """A route for each path of these groups."""
     by_path: dict[str, list[Operation]] = {}
     for group in groups:
         for operation in group.operations:
             by_path.setdefault(operation.path, []).append(operation)
     return [
-        Route(path, Endpoint(operations, gateway, settings), methods=[operation.verb for operation in operations])
+        Route(
+            path, Endpoint(operations, gateway, settings, bodies), methods=[operation.verb for operation in operations]
+        )
         for path, operations in by_path.items()
     ]
 
@@ -38,11 +41,14 @@ def routes_of(groups: Iterable[Group], gateway: Caller, settings: HttpSettings) 
 class Endpoint:
     """One path."""
 
-    def __init__(self, operations: Sequence[Operation], gateway: Caller, settings: HttpSettings) -> None:
+    def __init__(
+        self, operations: Sequence[Operation], gateway: Caller, settings: HttpSettings, bodies: Bodies
+    ) -> None:
         self._operations = {operation.verb: operation for operation in operations if not operation.when}
         self._special = [(operation.when.encode(), operation) for operation in operations if operation.when]
         self._gateway = gateway
         self._settings = settings
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -87,7 +93,7 @@ class Endpoint:
     async def _body(self, kind: Shape | None, receive: Receive) -> Any:
         if kind is None:
             return None
-        return await read_json(receive, kind, limit_bytes=self._settings.max_body_bytes)
+        return await self._bodies.read_json(receive, kind)
 
 
 def _meta(

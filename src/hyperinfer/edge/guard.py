@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer.edge.answer import Answer
+from hyperinfer.edge.bodies import too_large
 from hyperinfer.edge.cors import Pages, is_own
 from hyperinfer.edge.dialects import WriteError
 from hyperinfer.edge.errors import OUR_FAULT, PackedBody, RawHeaders, body_of
 from hyperinfer.edge.keys_in_urls import check_url
 from hyperinfer.edge.proxies import Proxies
-from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head, too_large
+from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head
 from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
 from hyperinfer.edge.ws.handshake import refusing
 from hyperinfer.errors import BadRequest, Draining, Forbidden, HyperinferError

@@ -4,11 +4,12 @@ from starlette.types import Receive, Scope, Send
 
 from hyperinfer.contracts.gateway import LIST_MODELS, PROCESS_INFERENCE
 from hyperinfer.contracts.method import Meta, Nothing
+from hyperinfer.edge.bodies import Bodies
 from hyperinfer.edge.dialects import Named, Reader, Wanted
 from hyperinfer.edge.errors import RawHeaders
 from hyperinfer.edge.events import EventStream
 from hyperinfer.edge.operations import TIMEOUT_S
-from hyperinfer.edge.request import head_of, read_body, watch
+from hyperinfer.edge.request import head_of, watch
 from hyperinfer.edge.responses import head_headers
 from hyperinfer.errors import HyperinferError, ModelNotFound
 from hyperinfer.facilities.tasks import background
@@ -19,17 +20,17 @@ from hyperinfer.protocol.model_names import find
 class ModelRoute:
     """A path that reaches models, as a bare ASGI endpoint; it takes no cookie."""
 
-    def __init__(self, gateway: Caller, read: Reader, *, limit_bytes: int, timeout_s: float) -> None:
+    def __init__(self, gateway: Caller, read: Reader, *, bodies: Bodies, timeout_s: float) -> None:
         self._gateway = gateway
         self._read = read
-        self._limit_bytes = limit_bytes
+        self._bodies = bodies
         self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the client's hanging up cancels it, streamed or not."""
         head = head_of(scope)
         meta = head.authenticated_meta
-        wanted = self._read(await read_body(receive, limit_bytes=self._limit_bytes), head)
+        wanted = self._read(await self._bodies.read(receive), head)
         if isinstance(wanted, Named):
             await self._named(wanted, meta, send)
         elif wanted.streamed:

@@ -1,22 +1,14 @@
-"""What every route needs of a request: its head read once, its body within bounds, and whether the client is there."""
+"""What every route needs of a request: its head read once, and whether the client is there."""
 
-import asyncio
 import secrets
 from collections.abc import Mapping
-from typing import TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope
 
 from hyperinfer.contracts.method import Meta
-from hyperinfer.edge.errors import SlowBody
-from hyperinfer.errors import BadRequest, TooLarge, Unauthenticated
-from hyperinfer.protocol.typed_json import decode
+from hyperinfer.errors import BadRequest, Unauthenticated
 
-T = TypeVar("T")
-
-BODY_TIMEOUT_S = 60.0
-"""How long a client may take to send a body."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 MAX_KEY_CHARS = 8192
@@ -25,7 +17,6 @@ HEAD = "hyperinfer.head"
 CACHE = "x-hyperinfer-cache"
 """The header that says whether an answer may come from, and go to, a response cache."""
 CACHE_WORDS = {None: None, b"on": True, b"off": False}
-MIB = 1024 * 1024
 
 
 class ClientGone(Exception):
@@ -102,63 +93,11 @@ def head_of(scope: Scope) -> RequestHead:
     return head
 
 
-async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:
-    """The whole body, of which no more than the limit is ever held.
-
-    Raises `TooLarge`, `SlowBody`, and `ClientGone` if the client hangs up first.
-    """
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return _within(body, limit_bytes)
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _read_rest(receive, body, limit_bytes)
-    except TimeoutError as error:
-        raise SlowBody("The body did not arrive in time.") from error
-
-
-async def read_json(receive: Receive, kind: type[T], *, limit_bytes: int) -> T:
-    """The body as a Struct; an empty body is an empty object. Raises `BadRequest` naming the field."""
-    return decode(msgspec.json.Decoder(kind), await read_body(receive, limit_bytes=limit_bytes) or b"{}")
-
-
 async def watch(receive: Receive) -> None:
     """Wait for the client to hang up, then raise `ClientGone`. The body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
     raise ClientGone
-
-
-async def _read_rest(receive: Receive, body: bytes, limit_bytes: int) -> bytes:
-    parts = [_within(body, limit_bytes)]
-    size = len(body)
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit_bytes:
-            raise too_large(limit_bytes)
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)
-
-
-def too_large(limit_bytes: int) -> TooLarge:
-    """The error for a body above the limit."""
-    limit = f"{limit_bytes // MIB} MiB" if limit_bytes >= MIB else f"{limit_bytes // 1024} KiB"
-    return TooLarge(f"The body is larger than {limit}, the most that is accepted here.", limit_bytes=limit_bytes)
-
-
-def _within(body: bytes, limit_bytes: int) -> bytes:
-    if len(body) > limit_bytes:
-        raise too_large(limit_bytes)
-    return body
 
 
 def _bearer(found: dict[bytes, bytes]) -> str | None:

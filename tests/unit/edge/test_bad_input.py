@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from hyperinfer.edge import request
+from hyperinfer.edge import bodies
 from hyperinfer.edge.app import create_app
 from hyperinfer.edge.dialects.openai.passed_on import KINDS
 from hyperinfer.facilities.http import Listen, serving
@@ -108,7 +108,7 @@ async def test_a_body_too_large_is_refused_also_without_a_length(client: Client)
 
 
 async def test_a_body_that_does_not_come_is_the_clients_fault(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(bodies, "TIMEOUT_S", 0.05)
     never = asyncio.Event()
 
     async def half() -> Any:
