@@ -18,6 +18,7 @@ export function pauseMs(error, { looks, tried, random = Math.random }) {
 // Whether trying again may help and cannot do harm: a model that was asked already would work, and be counted, twice.
 function isWorthIt(error, looks) {
   if (!(error instanceof AIInferenceError) || error.shouldRetry === false) return false
-  if (error.status === null) return looks && ['connection_failed', 'connection_lost'].includes(error.code)
+  if (error.code === 'connection_lost') return looks
+  if (error.status === null) return looks && error.code === 'connection_failed'
   return error.status === 429 || error.status === 503
 }

@@ -27,6 +27,9 @@ test('what is tried again, and after which pause', () => {
     assert.equal(pauseMs(ours(code, 'Away.'), { ...half, looks: true }), 250)
     assert.equal(pauseMs(ours(code, 'Away.'), { ...half, looks: false }), null)
   }
+  const lost = refusal(503, { code: 'connection_lost', shouldRetry: true })
+  assert.equal(pauseMs(lost, { ...half, looks: true }), 250)
+  assert.equal(pauseMs(lost, { ...half, looks: false }), null)
   assert.equal(pauseMs(ours('timeout', 'Late.'), { ...half, looks: true }), null)
   assert.equal(pauseMs(new TypeError('bug'), { ...half, looks: true }), null)
 })

@@ -70,6 +70,7 @@ SHOWN: dict[type[HyperinferError], Shown] = {
     errors.RateLimited: Shown(429, "rate_limit_error", "rate_limit_exceeded"),
     errors.Unavailable: Shown(503, SERVER, "unavailable"),
     errors.Overloaded: Shown(503, SERVER, "overloaded"),
+    errors.PeerLost: Shown(503, SERVER, "connection_lost"),
     errors.DeadlineExceeded: Shown(504, SERVER, "deadline_exceeded"),
     errors.BackendFailed: Shown(502, SERVER, "backend_failed"),
     errors.RemoteError: Shown(502, SERVER, "remote_error"),

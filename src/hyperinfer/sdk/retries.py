@@ -38,8 +38,10 @@ def pause_s(error: HyperinferError, effect: Effect, *, tried: int) -> float | No
 
 def _is_worth_it(error: HyperinferError, effect: Effect) -> bool:
     """Whether trying again may help, and cannot do harm."""
-    if "status" not in error.details:  # no refusal: it broke off, or nobody is there at all
-        return isinstance(error, PeerLost) and effect is Effect.NONE
+    if isinstance(error, PeerLost):  # it broke off, here or behind the gateway: it may have been done
+        return effect is Effect.NONE
+    if "status" not in error.details:  # no refusal: nobody is there at all
+        return False
     if error.details.get("should_retry") is False:
         return False
     if isinstance(error, RateLimited | Overloaded):  # refused before anything was begun

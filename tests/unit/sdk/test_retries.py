@@ -39,6 +39,7 @@ REFUSED = {"status": 503}
         (Unavailable("Away.", **REFUSED, should_retry=False), ""),
         (Unavailable("No gateway answers."), ""),
         (PeerLost("It broke off."), "none"),
+        (PeerLost("It broke off behind the gateway.", **REFUSED, should_retry=True), "none"),
         (BackendFailed("It broke.", status=502), ""),
         (Conflict("It is there.", status=409), ""),
         (Unauthenticated("Who?", status=401), ""),

@@ -312,7 +312,7 @@ def test_a_stream_that_breaks_off_tells_why_and_what_there_is(error: HyperinferE
 
 def test_a_stream_that_breaks_off_before_it_said_anything_tells_why() -> None:
     [why] = events_of(form().failed(PeerLost("Lost.")))
-    assert (why["type"], why["error"]["code"]) == ("error", "unavailable")
+    assert (why["type"], why["error"]["code"]) == ("error", "connection_lost")
 
 
 def test_a_stream_without_a_reason_to_end_has_failed() -> None:
