@@ -1,11 +1,14 @@
 """Prompts are counted by a worker that has the model: by another one if it fails, and for nothing."""
 
+import asyncio
 from pathlib import Path
 
 from hyperinfer.contracts.inference import CountPrompt, PromptCount
 from hyperinfer.errors import BadRequest, Unavailable
 from hyperinfer.kernel.calls import Call
+from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.inference import FakeInference
+from hyperinfer.workers.gateway.counting import AT_ONCE
 
 from .conftest import House, house
 
@@ -67,3 +70,27 @@ async def test_another_worker_counts_where_one_fails_and_two_are_enough(tmp_path
             inference.count = wrong
         assert (await count(running))[0] == 400
         assert len(asked) == 1, "what one refuses, all do"
+
+
+async def test_few_prompts_of_one_person_are_counted_at_once(tmp_path: Path) -> None:
+    inference = FakeInference("m")
+    waiting: list[CountPrompt] = []
+    go_on = asyncio.Event()
+
+    async def slow(request: CountPrompt, call: Call) -> PromptCount:
+        waiting.append(request)
+        await go_on.wait()
+        return PromptCount(prompt_tokens=1, model="m", exact=True)
+
+    async def all_there() -> bool:
+        return len(waiting) == AT_ONCE
+
+    inference.count = slow
+    async with house(tmp_path, inference) as running, asyncio.TaskGroup() as group:
+        counting = [group.create_task(count(running)) for _ in range(AT_ONCE)]
+        await eventually(all_there)
+        async with running.http.post("/v1/messages/count_tokens", json=PROMPT) as reply:
+            assert (reply.status, reply.headers["retry-after"]) == (429, "1")
+        go_on.set()
+        assert [(await task)[0] for task in counting] == [200] * AT_ONCE
+        assert (await count(running))[0] == 200
