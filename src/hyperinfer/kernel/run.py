@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from hyperinfer.errors import HyperinferError
+from hyperinfer.kernel import open_files
 from hyperinfer.kernel.config import debug
 
 EXIT_FAILURE = 1
@@ -32,6 +33,7 @@ def run_process(main: Main, *, say: Callable[[str], None]) -> int:
     The first signal asks for an orderly stop, a second one ends the process at once. `say` is given one sentence for a
     failure; the traceback is shown only with `DEBUG=1`.
     """
+    open_files.allow()
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_until_signalled(main))

@@ -10,6 +10,7 @@ import psutil
 
 from hyperinfer import __version__
 from hyperinfer.cli.checks import Finding, Here, fail, ok, warn
+from hyperinfer.kernel.open_files import allowed
 
 OLDEST = (3, 11)
 ARCHITECTURES = frozenset({"x86_64", "amd64", "aarch64", "arm64"})
@@ -31,7 +32,7 @@ async def check(here: Here) -> Sequence[Finding]:
         python(sys.version_info[:3]),
         system(platform.system(), platform.machine(), platform.libc_ver()[0]),
         memory_left(memory.total, memory.available),
-        *([open_files(_files_limit(), gateway.http.max_connections)] if gateway and _files_limit() else []),
+        *([open_files(allowed(), gateway.http.max_connections)] if gateway and allowed() else []),
         *_disks(here),
     ]
 
@@ -89,14 +90,6 @@ def disk(names: Sequence[str], place: Path, free_bytes: int) -> Finding:
     if free_bytes < LOW_DISK_BYTES:
         return warn(what, found, "Make room: `hyperinfer models local` shows what models take.")
     return ok(what, found)
-
-
-def _files_limit() -> int:
-    if sys.platform == "win32":
-        return 0
-    import resource  # not on Windows
-
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _disks(here: Here) -> Iterator[Finding]:
