@@ -49,7 +49,7 @@ def test_a_configured_port_that_is_taken_is_a_reason_not_to_start(start: Starter
         assert up.ended(30) == 1
     assert up.err[-1].startswith(f"Cannot listen on 127.0.0.1:{env['PORT']}")
     assert "http.port" in up.err[-1]
-    assert up.out == []
+    assert [line.split()[0] for line in up.out] == ["admin", "password"], "who was made is told, and nothing else"
     assert left_behind(Path(env["HYPERINFER_HOME"])) == []
 
 

@@ -1,5 +1,6 @@
 """A home of a test's own, as the checks see it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ Look = Callable[[], Here]
 @pytest.fixture
 def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     """What there is in a home now; the person's own environment is none of it."""
+    for name in tuple(os.environ):
+        if name.startswith("HYPERINFER_") or name in ("DEBUG", "PORT", "DATABASE_URL", "REDIS_URL", "OLLAMA_URL"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HYPERINFER_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    for name in ("DEBUG", "PORT", "DATABASE_URL", "REDIS_URL", "OLLAMA_URL"):
-        monkeypatch.delenv(name, raising=False)
     return here
