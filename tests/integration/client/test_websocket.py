@@ -121,7 +121,7 @@ async def test_a_gateway_that_is_away_ends_conversations_and_not_the_socket(home
         await until(connection, "delta")
         await home.kill("gateway")
         heard = await until(connection, "error")
-        assert (heard[-1]["id"], heard[-1]["error"]["code"]) == ("a", "unavailable")
+        assert (heard[-1]["id"], heard[-1]["error"]["code"]) == ("a", "connection_lost")
         await connection.send(start("b"))
         [error] = await until(connection, "error")
         assert (error["id"], error["error"]["code"]) == ("b", "unavailable")

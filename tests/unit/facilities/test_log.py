@@ -132,6 +132,7 @@ def test_a_library_is_heard_only_where_the_application_listens(
     log.log_as_library()
     structlog.get_logger("hyperinfer.net").info("swarm", state="online")
     assert capsys.readouterr() == ("", "")
+    caplog.clear()
     with caplog.at_level("INFO", logger="hyperinfer"):
         structlog.get_logger("hyperinfer.net").info("swarm", state="online", token="t0")
     [record] = caplog.records
