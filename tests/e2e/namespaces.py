@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 INTERNET = ipaddress.ip_network("203.0.113.0/24")
 """Addresses that are documentation's (RFC 5737), so that nothing real is ever meant."""
@@ -144,8 +143,3 @@ def internet() -> Iterator[Internet]:
 def _up(space: Namespace, device: str, address: str) -> None:
     space.run("ip", "address", "add", address, "dev", device)
     space.run("ip", "link", "set", device, "up")
-
-
-def is_gone(prefix: str) -> bool:
-    """Whether no namespace of that beginning is left."""
-    return not any(path.name.startswith(prefix) for path in Path("/run/netns").glob("*"))
