@@ -77,7 +77,7 @@ LOGIN = Method("login", Login, Session, GATEWAYS, aliases=("loginUser",))
 VERIFY_SESSION = Method("verifySession", Credential, Validated, GATEWAYS)
 VALIDATE_API_KEY = Method("validateApiKey", Credential, Validated, GATEWAYS)
 RESET = Method(RESET_PASSWORD.name, ResetPassword, Nothing, GATEWAYS)
-JWKS = Method("getJwks", Nothing, Jwks, GATEWAYS)
+JWKS = Method("getJwks", Nothing, Jwks, GATEWAYS, quiet=True)
 
 METHODS = (
     REGISTER,

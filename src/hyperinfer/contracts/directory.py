@@ -109,8 +109,8 @@ class Changes(Wire, frozen=True, omit_defaults=False):
     more: bool = False
 
 
-GET_DIRECTORY = Method("getDirectory", Since, Changes, GATEWAYS)
-WATCH_DIRECTORY = Method("watchDirectory", Since, Nothing, GATEWAYS, streams=True)
+GET_DIRECTORY = Method("getDirectory", Since, Changes, GATEWAYS, quiet=True)
+WATCH_DIRECTORY = Method("watchDirectory", Since, Nothing, GATEWAYS, streams=True, quiet=True)
 """Chunks are `Changes`: those there are, then each as it happens, and an empty one at least every few seconds."""
 
 METHODS = (GET_DIRECTORY, WATCH_DIRECTORY)

@@ -260,8 +260,8 @@ WHO_AM_I = Method("whoAmI", Nothing, WhoAmI, USER)
 LIST_MODELS = Method("listModels", Nothing, PublicModels, USER)
 COUNT_TOKENS = Method("countTokens", CountTokens, PromptCount, USER)
 """Asks no model, so that no usage comes of it."""
-LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER)
-GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC)
+LIST_WORKERS = Method("listWorkers", Nothing, SwarmWorkers, USER, quiet=True)
+GET_JWKS = Method("getJwks", Nothing, Jwks, PUBLIC, quiet=True)
 LOAD_MODEL = Method("loadModel", PlaceModel, Placings, ADMIN)
 UNLOAD_MODEL = Method("unloadModel", PlaceModel, Placings, ADMIN)
 

@@ -158,15 +158,15 @@ PROCESS_REQUEST = Method(
 )
 EMBED = Method("embed", ProcessRequest, Processed, GATEWAYS)
 """`processRequest` for a request of the kind `embedding`, whatever `kind` says."""
-LIST_MODELS = Method("listAvailableModels", Nothing, WorkerStatus, ANY_MEMBER)
+LIST_MODELS = Method("listAvailableModels", Nothing, WorkerStatus, ANY_MEMBER, quiet=True)
 COUNT_TOKENS = Method("countTokens", CountPrompt, PromptCount, GATEWAYS)
 """Takes no slot, and counts as no request of the model's."""
-MODEL_STATUS = Method("getModelStatus", OfModel, ModelStatus, ANY_MEMBER)
+MODEL_STATUS = Method("getModelStatus", OfModel, ModelStatus, ANY_MEMBER, quiet=True)
 LOAD_MODEL = Method("loadModel", OfModel, ModelStatus, GATEWAYS)
 """Answers once the model is ready."""
 UNLOAD_MODEL = Method("unloadModel", OfModel, ModelStatus, GATEWAYS)
 """Answers once its memory is given back; requests under way are let end, those that wait are refused."""
-WATCH_STATUS = Method("watchStatus", Nothing, Nothing, GATEWAYS, streams=True)
+WATCH_STATUS = Method("watchStatus", Nothing, Nothing, GATEWAYS, streams=True, quiet=True)
 """Chunks are `WorkerStatus`: one at once, one on every change, and at least one a second, until cancelled."""
 
 METHODS = (PROCESS_REQUEST, EMBED, LIST_MODELS, COUNT_TOKENS, MODEL_STATUS, LOAD_MODEL, UNLOAD_MODEL, WATCH_STATUS)

@@ -117,10 +117,10 @@ class Introduction(Wire, frozen=True):
 
 
 JOIN = Method("join", Join, Published, INVITED)
-WATCH_MEMBERS = Method("watchMembers", Newest, Nothing, ANY_MEMBER, streams=True)
+WATCH_MEMBERS = Method("watchMembers", Newest, Nothing, ANY_MEMBER, streams=True, quiet=True)
 """Chunks are `Published`: the list that there is, if it is newer than the caller's, then each as it is issued."""
 
-INTRODUCE = Method("introduce", Nothing, Introduction, PUBLIC)
+INTRODUCE = Method("introduce", Nothing, Introduction, PUBLIC, quiet=True)
 """Answered by every worker, beside its own contract; the other two by auth."""
 
 METHODS = (JOIN, WATCH_MEMBERS, INTRODUCE)

@@ -51,7 +51,8 @@ ANY_MEMBER = members("auth", "gateway", "inference", "client", "web", "metrics")
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Request, Reply]):
     """One method of a contract. `aliases` are further names of the same thing; `streams` says that it may push
-    chunks before its reply."""
+    chunks before its reply. A `quiet` one is called again and again by machines: it is counted, and neither timed nor told in the
+    log while all is well."""
 
     name: str
     request: type[Request]
@@ -59,6 +60,7 @@ class Method(Generic[Request, Reply]):
     access: Access
     aliases: tuple[str, ...] = ()
     streams: bool = False
+    quiet: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

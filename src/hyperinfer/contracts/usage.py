@@ -176,5 +176,5 @@ GET_QUOTA = Method("getUserQuota", Nothing, Quota, user("usage"))
 PASSED_ON = (GET_USAGE, LIST_REQUESTS, GET_ALL_USAGE, LIST_ALL_REQUESTS)
 """What a gateway passes on to auth with who asks."""
 
-RECORD_USAGE = Method("recordUsage", RecordUsage, Recorded, GATEWAYS)
+RECORD_USAGE = Method("recordUsage", RecordUsage, Recorded, GATEWAYS, quiet=True)
 """Auth's own; idempotent by record id."""

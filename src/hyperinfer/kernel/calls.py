@@ -14,11 +14,23 @@ Send = Callable[[Sequence[bytes]], Awaitable[None]]
 """Takes the next chunks of a stream, each one raw JSON; returns when more may be sent."""
 
 
+class Note(Protocol):
+    """Takes facts about a call that is under way."""
+
+    def __call__(self, **facts: Any) -> None:
+        """By name."""
+
+
+def note_nothing(**facts: Any) -> None:
+    """Nobody wants to know."""
+
+
 class Call(msgspec.Struct, frozen=True):
     """Everything about one call but its request.
 
     `caller` is the peer's public key, `roles` are its roles in the swarm (none for a stranger), `remote` the host that
     it calls from (what our own HTTP server saw, for calls from inside), `deadline` is on the clock's monotonic scale.
+    `note` takes facts for the log and the trace (model, tokens, …), never a text that a person wrote.
     `send` is there when the caller asked for a stream; cancellation reaches the handler as
     `asyncio.CancelledError`.
     """
@@ -30,6 +42,7 @@ class Call(msgspec.Struct, frozen=True):
     who: Principal | None = None
     send: Send | None = None
     remote: str = ""
+    note: Note = note_nothing
 
     @property
     def principal(self) -> Principal:

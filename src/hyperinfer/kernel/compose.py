@@ -29,6 +29,7 @@ from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.follower import Follower
 from hyperinfer.kernel.membership.introduction import Introducing
+from hyperinfer.kernel.observation import Observation
 from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
@@ -106,7 +107,15 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
             Peers(endpoint, clock=clock, settings=part.settings.net) as peers,
         ):
             running_calls = Streams(stall_timeout_s=part.settings.net.stall_timeout_s)
-            dispatcher = Dispatcher(members=members, clock=clock, running=running_calls, own_key=identity.public_key)
+            registry = CollectorRegistry()
+            observation = Observation(part.worker.name, registry=registry, worker=paths.name)
+            dispatcher = Dispatcher(
+                members=members,
+                clock=clock,
+                running=running_calls,
+                own_key=identity.public_key,
+                observation=observation,
+            )
             own = LocalCaller(dispatcher, identity.public_key)
 
             def service(name: str) -> Caller:
@@ -121,7 +130,8 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
                 members=members,
                 swarm=swarm,
                 clock=clock,
-                registry=CollectorRegistry(),
+                registry=registry,
+                observation=observation,
                 log=structlog.get_logger(paths.name, worker=paths.name),
                 service=service,
                 peer=lambda key: PeerCaller(peers, key),

@@ -7,6 +7,7 @@ from typing import Any, Self
 import msgspec
 import structlog
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.method import Envelope, Meta, Method
 from hyperinfer.errors import (
@@ -26,6 +27,7 @@ from hyperinfer.facilities.net import Link
 from hyperinfer.facilities.net.streams import Streams
 from hyperinfer.kernel.calls import Authenticate, Call, Route, Send
 from hyperinfer.kernel.members import Members
+from hyperinfer.kernel.observation import Observation, Seen
 from hyperinfer.protocol import rpc_errors, streams
 
 log = structlog.get_logger(__name__)
@@ -49,7 +51,15 @@ _encoder = msgspec.json.Encoder()
 class Dispatcher:
     """Answers the calls of one worker, from peers (`Inbound`) and from inside its own process (`dispatch`)."""
 
-    def __init__(self, *, members: Members, clock: Clock, running: Streams, own_key: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        members: Members,
+        clock: Clock,
+        running: Streams,
+        own_key: bytes,
+        observation: Observation | None = None,
+    ) -> None:
         self._members = members
         self._clock = clock
         self._streams = running
@@ -63,6 +73,8 @@ class Dispatcher:
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._observation = observation or Observation("worker", registry=CollectorRegistry())
+        self._observation.show_in_flight(lambda: self._in_flight)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -116,8 +128,9 @@ class Dispatcher:
         """Answer a call that needs no decoding; raises what the handler raises, and every refusal, as errors."""
         route = self._route(method.name)
         remote = meta.remote or "here"
-        with self._counted(caller, remote) as counted:
-            call = await self._admit(route.method, caller, meta, min(timeout_s, _remaining_s(meta)), 0, remote)
+        with self._observation.call(route.method) as seen, self._counted(caller, remote) as counted:
+            seen.carries(meta)
+            call = await self._admit(route.method, caller, seen, min(timeout_s, _remaining_s(meta)), 0, remote)
             if call.who is not None:
                 counted.known()
             return await self._run(route, request, replace(call, send=send) if send else call)
@@ -146,14 +159,18 @@ class Dispatcher:
 
     async def _answer(self, link: Link, method: str, payload: bytes) -> Any:
         route = self._route(method)
-        with self._counted(link.remote_key, _host(link)) as counted:
+        with (
+            self._observation.call(route.method) as seen,
+            self._counted(link.remote_key, _host(link)) as counted,
+        ):
             if payload in NOTHING:
                 payload = b"{}"
             envelope = _decode(_envelope, payload, method)
+            seen.carries(envelope.meta)
             # First of all, so that its caller's cancelling reaches it wherever it waits from here on.
             async with self._streams.open(link, method, envelope) as sink:
                 remaining_s, remote, size = _remaining_s(envelope.meta), _host(link), len(payload)
-                call = await self._admit(route.method, link.remote_key, envelope.meta, remaining_s, size, remote)
+                call = await self._admit(route.method, link.remote_key, seen, remaining_s, size, remote)
                 if call.who is not None:
                     counted.known()
                 data = payload if envelope.data is msgspec.UNSET else envelope.data
@@ -167,6 +184,7 @@ class Dispatcher:
     def _route(self, method: str) -> Route:
         route = self._routes.get(method)
         if route is None:
+            self._observation.refused(UnknownMethod.code)
             raise UnknownMethod(f"There is no method {method[:64]!r} here.")
         return route
 
@@ -181,13 +199,14 @@ class Dispatcher:
         return _Counted(self, host, stranger)
 
     async def _admit(
-        self, method: Method[Any, Any], caller: bytes, meta: Meta, remaining_s: float, size_bytes: int, remote: str
+        self, method: Method[Any, Any], caller: bytes, seen: Seen, remaining_s: float, size_bytes: int, remote: str
     ) -> Call:
         if remaining_s <= 0:
             raise DeadlineExceeded("The time allowed for this call had passed when it arrived.")
         roles = self._members.roles(caller)
         deadline = self._clock.monotonic() + remaining_s
-        call = Call(caller=caller, roles=roles, meta=meta, deadline=deadline, remote=remote)
+        meta = seen.meta
+        call = Call(caller=caller, roles=roles, meta=meta, deadline=deadline, remote=remote, note=seen.note)
         access = method.access
         if access.kind == "invited" or (not roles and caller in self._invited()):
             return self._admit_invited(method, call, size_bytes)

@@ -13,6 +13,7 @@ from hyperinfer.facilities.net import Identity
 from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.kernel.calls import Authenticate, Caller, Route
 from hyperinfer.kernel.members import Members
+from hyperinfer.kernel.observation import Observation
 from hyperinfer.kernel.paths import Paths
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.swarm import SwarmKeys
@@ -38,6 +39,7 @@ class Context(Generic[S]):
     swarm: SwarmKeys
     clock: Clock
     registry: CollectorRegistry
+    observation: Observation
     log: structlog.stdlib.BoundLogger
     service: Callable[[str], Caller]
     peer: Callable[[bytes], Caller]

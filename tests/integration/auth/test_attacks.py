@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, text, update
 
 from hyperinfer.contracts import auth as contract
@@ -21,7 +20,6 @@ from hyperinfer.contracts.method import Meta, Method, Nothing
 from hyperinfer.contracts.people import CreateAccount, InvitePerson, OfAccount, RotateApiKey
 from hyperinfer.errors import Forbidden, HyperinferError, InternalError, NotFound, Unauthenticated, Unavailable
 from hyperinfer.kernel.calls import Call
-from hyperinfer.workers.auth.meters import Meters
 from hyperinfer.workers.auth.methods import routes
 from hyperinfer.workers.auth.models import ApiKeyRow, Base, User
 
@@ -32,7 +30,7 @@ class Gateway:
     """Asks auth as a gateway does, method by method."""
 
     def __init__(self, office: Office) -> None:
-        self._routes = {one.method.name: one for one in routes(office.parts, Meters(CollectorRegistry()))}
+        self._routes = {one.method.name: one for one in routes(office.parts)}
 
     async def ask(self, method: Method[Any, Any], request: Any, *, remote: str = HOME) -> Any:
         call = Call(caller=bytes.fromhex(GATEWAY), roles=frozenset({"gateway"}), meta=Meta(remote=remote), deadline=1e9)

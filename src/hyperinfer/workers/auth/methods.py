@@ -1,4 +1,4 @@
-"""Auth's methods: the contract's requests, counted, with where they come from, and handed to who answers them."""
+"""Auth's methods: the contract's requests, with where they come from, and handed to who answers them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
@@ -11,7 +11,6 @@ from hyperinfer.contracts.acting import As, at_auth
 from hyperinfer.contracts.directory import Changes, Since
 from hyperinfer.contracts.method import Method, Nothing
 from hyperinfer.kernel.calls import Call, Route, route
-from hyperinfer.workers.auth.meters import Meters
 from hyperinfer.workers.auth.origin import Origin, origin_of
 from hyperinfer.workers.auth.parts import Parts
 
@@ -24,18 +23,17 @@ Answer = Callable[[Q, Origin], Awaitable[R]]
 _encoder = msgspec.json.Encoder()
 
 
-def routes(parts: Parts, meters: Meters) -> Sequence[Route]:
+def routes(parts: Parts) -> Sequence[Route]:
     """Every method of the contracts."""
-    return (*_own(parts, meters), *_passed_on(parts, meters))
+    return (*_own(parts), *_passed_on(parts))
 
 
-def _own(parts: Parts, meters: Meters) -> Sequence[Route]:
+def _own(parts: Parts) -> Sequence[Route]:
     """What gateways ask for themselves and for strangers."""
 
-    def counted(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
+    def asked(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
         async def handler(request: Q, call: Call) -> R:
-            with meters.counted(method):
-                return await answer(request, origin_of(call))
+            return await answer(request, origin_of(call))
 
         return route(method, handler)
 
@@ -52,57 +50,55 @@ def _own(parts: Parts, meters: Meters) -> Sequence[Route]:
         return await parts.feed.since(request)
 
     async def watch(request: Since, call: Call) -> Nothing:
-        with meters.counted(directory.WATCH_DIRECTORY):
-            async for page in parts.feed.watch(request):
-                await call.stream([_encoder.encode(page)])
+        async for page in parts.feed.watch(request):
+            await call.stream([_encoder.encode(page)])
         return Nothing()
 
     return (
-        counted(contract.REGISTER, parts.registration.register),
-        counted(contract.LOGIN, parts.sessions.login),
-        counted(contract.VERIFY_SESSION, verify_session),
-        counted(contract.VALIDATE_API_KEY, validate),
-        counted(contract.RESET, parts.resets.use),
-        counted(contract.JWKS, jwks),
-        counted(directory.GET_DIRECTORY, get),
+        asked(contract.REGISTER, parts.registration.register),
+        asked(contract.LOGIN, parts.sessions.login),
+        asked(contract.VERIFY_SESSION, verify_session),
+        asked(contract.VALIDATE_API_KEY, validate),
+        asked(contract.RESET, parts.resets.use),
+        asked(contract.JWKS, jwks),
+        asked(directory.GET_DIRECTORY, get),
         route(directory.WATCH_DIRECTORY, watch),
     )
 
 
-def _passed_on(parts: Parts, meters: Meters) -> Sequence[Route]:
+def _passed_on(parts: Parts) -> Sequence[Route]:
     """What gateways pass on for people."""
 
-    def counted(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
+    def asked(method: Method[Q, R], answer: Answer[Q, R]) -> Route:
         async def handler(request: As[Q], call: Call) -> R:
-            with meters.counted(method):
-                return await answer(request.wanted, origin_of(call, request.actor))
+            return await answer(request.wanted, origin_of(call, request.actor))
 
         return route(at_auth(method), handler)
 
     own, admin = parts.accounts, parts.administration
     return (
-        counted(people.GET_ACCOUNT, own.get),
-        counted(people.UPDATE_ACCOUNT, own.update),
-        counted(people.CHANGE_PASSWORD, own.change_password),
-        counted(people.DELETE_ACCOUNT, own.delete),
-        counted(people.EXPORT_ACCOUNT, own.export),
-        counted(people.REFRESH, parts.sessions.refresh),
-        counted(people.LOGOUT, parts.sessions.logout),
-        counted(people.LIST_SESSIONS, parts.sessions.listed),
-        counted(people.END_SESSIONS, parts.sessions.end),
-        counted(people.GENERATE_API_KEY, parts.keys.generate),
-        counted(people.LIST_API_KEYS, parts.keys.listed),
-        counted(people.UPDATE_API_KEY, parts.keys.update),
-        counted(people.ROTATE_API_KEY, parts.keys.rotate),
-        counted(people.REVOKE_API_KEY, parts.keys.revoke),
-        counted(people.LIST_ACCOUNTS, admin.find),
-        counted(people.SHOW_ACCOUNT, admin.show),
-        counted(people.CREATE_ACCOUNT, admin.create),
-        counted(people.CHANGE_ACCOUNT, admin.change),
-        counted(people.REMOVE_ACCOUNT, admin.remove),
-        counted(people.LIST_TIERS, admin.list_tiers),
-        counted(people.ISSUE_RESET, parts.resets.issue),
-        counted(people.INVITE_PERSON, parts.invitations.invite),
-        counted(people.LIST_PERSON_INVITES, parts.invitations.listed),
-        counted(people.REVOKE_PERSON_INVITE, parts.invitations.revoke),
+        asked(people.GET_ACCOUNT, own.get),
+        asked(people.UPDATE_ACCOUNT, own.update),
+        asked(people.CHANGE_PASSWORD, own.change_password),
+        asked(people.DELETE_ACCOUNT, own.delete),
+        asked(people.EXPORT_ACCOUNT, own.export),
+        asked(people.REFRESH, parts.sessions.refresh),
+        asked(people.LOGOUT, parts.sessions.logout),
+        asked(people.LIST_SESSIONS, parts.sessions.listed),
+        asked(people.END_SESSIONS, parts.sessions.end),
+        asked(people.GENERATE_API_KEY, parts.keys.generate),
+        asked(people.LIST_API_KEYS, parts.keys.listed),
+        asked(people.UPDATE_API_KEY, parts.keys.update),
+        asked(people.ROTATE_API_KEY, parts.keys.rotate),
+        asked(people.REVOKE_API_KEY, parts.keys.revoke),
+        asked(people.LIST_ACCOUNTS, admin.find),
+        asked(people.SHOW_ACCOUNT, admin.show),
+        asked(people.CREATE_ACCOUNT, admin.create),
+        asked(people.CHANGE_ACCOUNT, admin.change),
+        asked(people.REMOVE_ACCOUNT, admin.remove),
+        asked(people.LIST_TIERS, admin.list_tiers),
+        asked(people.ISSUE_RESET, parts.resets.issue),
+        asked(people.INVITE_PERSON, parts.invitations.invite),
+        asked(people.LIST_PERSON_INVITES, parts.invitations.listed),
+        asked(people.REVOKE_PERSON_INVITE, parts.invitations.revoke),
     )

@@ -43,7 +43,7 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
 
             yield Service(
                 routes=(
-                    *routes(parts, meters),
+                    *routes(parts),
                     *usage_routes(parts.usage, parts.actors),
                     *audit_routes(AuditLog(parts.database), parts.actors.admin),
                     *membership.routes(),

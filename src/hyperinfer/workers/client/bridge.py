@@ -6,18 +6,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from hyperinfer.contracts.common import HEALTH, METRICS, MetricsText
 from hyperinfer.contracts.method import NO_META, Meta, Method, Nothing, Reply, Request
-from hyperinfer.errors import HyperinferError
 from hyperinfer.kernel.calls import Caller, Send
-from hyperinfer.workers.client.meters import Meters
+from hyperinfer.kernel.observation import Observation
 
 
 class Bridge:
     """Passes calls on. Credentials are the callers' own, and nothing of a call is kept after it."""
 
-    def __init__(self, gateway: Caller, own: Caller, *, meters: Meters, registry: CollectorRegistry) -> None:
+    def __init__(self, gateway: Caller, own: Caller, *, observation: Observation, registry: CollectorRegistry) -> None:
         self._gateway = gateway
         self._own = own
-        self._meters = meters
+        self._observation = observation
         self._registry = registry
 
     async def call(
@@ -34,13 +33,6 @@ class Bridge:
             return cast(Reply, await self._own.call(HEALTH, Nothing()))
         if method.name == METRICS.name:
             return cast(Reply, MetricsText(text=generate_latest(self._registry).decode()))
-        outcome = "cancelled"
-        try:
-            reply = await self._gateway.call(method, request, meta=meta, timeout_s=timeout_s, sink=sink)
-            outcome = "ok"
-        except HyperinferError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._meters.count(method.name, outcome)
-        return reply
+        with self._observation.call(method) as seen:
+            seen.carries(meta)
+            return await self._gateway.call(method, request, meta=seen.meta, timeout_s=timeout_s, sink=sink)

@@ -1,27 +1,18 @@
-"""What the bridge counts, in Prometheus' terms; its labels are names of methods and codes of errors."""
+"""What the bridge counts beside the calls that it passes on, in Prometheus' terms."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
-SERVICE = "client"
+from prometheus_client import CollectorRegistry, Gauge
 
 
 class Meters:
     """The bridge's meters."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "ai_platform_requests", "Calls passed on, by outcome.", ("service", "method", "status"), registry=registry
-        )
         self._reached = Gauge("ai_platform_gateway_reached", "Whether there is a link to a gateway.", registry=registry)
         self._round_trip_s = Gauge(
             "ai_platform_gateway_round_trip_seconds",
             "To the gateway and back, when the link was made.",
             registry=registry,
         )
-
-    def count(self, method: str, status: str) -> None:
-        """Count one call that has ended."""
-        self._requests.labels(SERVICE, method, status).inc()
 
     def reached(self, round_trip_s: float) -> None:
         """A link has been made."""

@@ -45,7 +45,7 @@ async def open_client(
     settings = context.settings
     meters = Meters(context.registry)
     gateway = LinkedGateway(_place(context), peers=context.peers, clock=context.clock, wait_s=settings.wait_s)
-    bridge = Bridge(gateway, own, meters=meters, registry=context.registry)
+    bridge = Bridge(gateway, own, observation=context.observation, registry=context.registry)
     local = is_local(settings.http)
     app = create_app(bridge, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
     if settings.use_local_session:

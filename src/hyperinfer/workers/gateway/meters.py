@@ -30,9 +30,6 @@ class Meters:
     """The gateway's meters. A model gets labels of its own up to `MAX_MODELS`, then shares `other`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "ai_platform_requests", "Requests by outcome.", ("service", "method", "status"), registry=registry
-        )
         self.duration_s = Histogram(
             "ai_platform_request_duration_seconds",
             "From admission to the end of the answer.",
@@ -48,7 +45,6 @@ class Meters:
             buckets=DURATIONS_S,
         )
         self.tokens = Counter("ai_platform_tokens", "Tokens answered for.", ("model", "kind"), registry=registry)
-        self.in_flight = Gauge("ai_platform_requests_in_flight", "Requests being answered.", registry=registry)
         self.retries = Counter(
             "ai_platform_retries", "Requests given to a further worker, by why.", ("reason",), registry=registry
         )
@@ -65,7 +61,6 @@ class Meters:
             registry=registry,
         )
         self._models: dict[str, ModelMeters] = {}
-        self._outcomes: dict[tuple[str, str], Counter] = {}
 
     def show_workers(self, states: Callable[[], Sequence[str]]) -> None:
         """Show how many workers are in each state whenever somebody looks."""
@@ -85,13 +80,6 @@ class Meters:
             found = self._models.get(label) or ModelMeters(self, label)
             self._models[label] = found
         return found
-
-    def count(self, method: str, outcome: str) -> None:
-        """Count a request by its method and `ok`, or the code of its error."""
-        found = self._outcomes.get((method, outcome))
-        if found is None:
-            found = self._outcomes[(method, outcome)] = self.requests.labels(SERVICE, method, outcome)
-        found.inc()
 
 
 def _count(states: Callable[[], Sequence[str]], state: str) -> int:

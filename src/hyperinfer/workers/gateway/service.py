@@ -1,8 +1,7 @@
 """The gateway's decisions for one request: authenticate, limit, forward, count."""
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -20,7 +19,7 @@ from hyperinfer.contracts.gateway import (
 )
 from hyperinfer.contracts.inference import Continued, ProcessRequest
 from hyperinfer.contracts.usage import Quota
-from hyperinfer.errors import BackendFailed, HyperinferError, Unauthenticated
+from hyperinfer.errors import BackendFailed, Unauthenticated
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.protocol.limits import NOT_LIMITED
@@ -33,7 +32,6 @@ from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import Journal
 from hyperinfer.workers.gateway.limiting import Limiter
-from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 
@@ -73,7 +71,6 @@ class GatewayService:
         fair_secret: bytes,
         fleet: Fleet,
         journal: Journal,
-        meters: Meters,
         clock: Clock,
     ) -> None:
         self._credentials = credentials
@@ -84,7 +81,6 @@ class GatewayService:
         self._catalogue = catalogue
         self._fleet = fleet
         self._journal = journal
-        self._meters = meters
         self._clock = clock
         self._fair_secret = fair_secret
 
@@ -96,9 +92,8 @@ class GatewayService:
 
     async def infer(self, request: Infer, call: Call) -> Inferred:
         """Have an OpenAI request answered; with `call.send` its chunks are passed on, after a `Head`."""
-        with self._counted("processInferenceRequest"):
-            asked = asked_for.read(request.body)
-            return await self._answered(asked.model or "", request, asked, call)
+        asked = asked_for.read(request.body)
+        return await self._answered(asked.model or "", request, asked, call)
 
     async def prompt(self, request: ProcessPrompt, call: Call) -> ProcessPromptReply:
         """Have a single prompt answered as a whole. Raises `RateLimited` as every other error."""
@@ -106,8 +101,7 @@ class GatewayService:
         if request.max_tokens is not None:
             body["max_tokens"] = request.max_tokens
         infer = Infer(body=msgspec.Raw(_encoder.encode(body)))
-        with self._counted("processPrompt"):
-            inferred = await self._answered(request.model or "", infer, asked_for.read(infer.body), call)
+        inferred = await self._answered(request.model or "", infer, asked_for.read(infer.body), call)
         processed = inferred.processed
         return ProcessPromptReply(
             prompt=request.prompt,
@@ -188,21 +182,6 @@ class GatewayService:
             effort=infer.effort,
             continues=Continued(text=infer.prefill, tokens=0) if infer.prefill else None,
         )
-
-    @contextmanager
-    def _counted(self, method: str) -> Iterator[None]:
-        """Count a request in, and out by its outcome."""
-        self._meters.in_flight.inc()
-        outcome = "cancelled"
-        try:
-            yield
-            outcome = "ok"
-        except HyperinferError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._meters.in_flight.dec()
-            self._meters.count(method, outcome)
 
 
 def _text_of(completion: msgspec.Raw) -> str:

@@ -91,7 +91,6 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             ),
             fleet=fleet,
             journal=journal,
-            meters=meters,
             clock=clock,
         )
         app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)

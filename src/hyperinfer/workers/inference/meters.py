@@ -8,7 +8,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from hyperinfer.contracts.inference import ModelStatus
 
 SERVICE = "inference"
-METHOD = "processRequest"
 MAX_MODELS = 256
 OTHER = "other"
 DURATIONS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -51,9 +50,6 @@ class Meters:
     """The meters of a worker. A model gets labels of its own up to `MAX_MODELS`, then shares `other`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.requests = Counter(
-            "ai_platform_requests", "Requests by outcome.", ("service", "method", "status"), registry=registry
-        )
         self.duration_s = Histogram(
             "ai_platform_request_duration_seconds",
             "From arrival to the end of the answer.",
@@ -103,14 +99,6 @@ class Meters:
         )
         self._registry = registry
         self._models: dict[str, ModelMeters] = {}
-        self._outcomes: dict[str, Counter] = {}
-
-    def count(self, outcome: str) -> None:
-        """Count a request as `ok`, `cancelled` or the code of its error."""
-        found = self._outcomes.get(outcome)
-        if found is None:
-            found = self._outcomes[outcome] = self.requests.labels(SERVICE, METHOD, outcome)
-        found.inc()
 
     def model(self, name: str) -> ModelMeters:
         """The meters of a model that the worker has."""

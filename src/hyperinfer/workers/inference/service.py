@@ -20,7 +20,7 @@ from hyperinfer.contracts.inference import (
     WorkerStatus,
 )
 from hyperinfer.contracts.openai import ChatRequest
-from hyperinfer.errors import HyperinferError, Overloaded
+from hyperinfer.errors import Overloaded
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.inference import requests
@@ -205,16 +205,10 @@ class InferenceService:
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
-        """Count a request in, and out by its outcome."""
+        """Count a request in, and out."""
         self._running += 1
-        outcome = "cancelled"
         try:
             yield
-            outcome = "ok"
-        except HyperinferError as error:
-            outcome = error.code
-            raise
         finally:
-            self._meters.count(outcome)
             self._running -= 1
             self._bell.ring()

@@ -1,0 +1,172 @@
+"""What is seen of each call that a worker answers: it is counted, timed, told in the log and traced, in one place for all."""
+
+from collections.abc import Callable
+from contextvars import Token
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from hyperinfer.contracts.method import NO_META, Meta, Method
+from hyperinfer.errors import HyperinferError, InternalError
+from hyperinfer.facilities import labels, tracing
+from hyperinfer.facilities.labels import Labels
+from hyperinfer.facilities.tracing import Kind, Span, Tracer
+
+OK = "ok"
+CANCELLED = "cancelled"
+UNKNOWN = "unknown"
+"""The method of calls that name none of ours."""
+DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Tell(Protocol):
+    """Writes down that a call has ended; see `facilities.log`."""
+
+    def __call__(self, method: str, status: str, duration_s: float, labels: Labels, facts: dict[str, Any]) -> None:
+        """`facts` are what its handler has noted."""
+
+
+def tell_nobody(method: str, status: str, duration_s: float, labels: Labels, facts: dict[str, Any]) -> None:
+    """Write nothing down."""
+
+
+class Observation:
+    """What is seen of the calls of one worker. `service` is its type, `worker` its name on this machine."""
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        registry: CollectorRegistry,
+        worker: str = "",
+        tracer: Tracer | None = None,
+        tell: Tell = tell_nobody,
+    ) -> None:
+        self.service = service
+        self.worker = worker or service
+        self.tracer = tracer
+        self.tell = tell
+        self._requests = Counter(
+            "ai_platform_requests", "Calls by outcome.", ("service", "method", "status"), registry=registry
+        )
+        self._durations = Histogram(
+            "ai_platform_call_duration_seconds",
+            "From a call's arrival to the end of its answer.",
+            ("service", "method"),
+            registry=registry,
+            buckets=DURATIONS_S,
+        )
+        self._in_flight = Gauge(
+            "ai_platform_requests_in_flight", "Calls being answered.", ("service",), registry=registry
+        )
+        self._outcomes: dict[tuple[str, str], Counter] = {}
+        self._timed: dict[str, Histogram] = {}
+
+    def show_in_flight(self, in_flight: Callable[[], int]) -> None:
+        """Show how many calls are being answered whenever somebody looks."""
+        self._in_flight.labels(self.service).set_function(in_flight)
+
+    def call(self, method: Method[Any, Any]) -> "Seen":
+        """A call that has arrived, to be entered once."""
+        return Seen(self, method)
+
+    def refused(self, status: str) -> None:
+        """Count a call of a method that there is not."""
+        self.count(UNKNOWN, status)
+
+    def count(self, method: str, status: str) -> None:
+        """Count one call that has ended so."""
+        found = self._outcomes.get((method, status))
+        if found is None:
+            found = self._outcomes[(method, status)] = self._requests.labels(self.service, method, status)
+        found.inc()
+
+    def time(self, method: str, duration_s: float) -> None:
+        """Count how long one call took."""
+        found = self._timed.get(method)
+        if found is None:
+            found = self._timed[method] = self._durations.labels(self.service, method)
+        found.observe(duration_s)
+
+
+class Seen:
+    """One call under way. `carries` says what came with it; its handler may `note` what the log and the trace shall tell."""
+
+    __slots__ = (
+        "_label_token",
+        "_method",
+        "_observation",
+        "_span_token",
+        "_started",
+        "facts",
+        "labels",
+        "meta",
+        "span",
+    )
+
+    def __init__(self, observation: Observation, method: Method[Any, Any]) -> None:
+        self._observation = observation
+        self._method = method
+        self._label_token: Token[Labels] | None = None
+        self._span_token: Token[Span | None] | None = None
+        self.meta = NO_META
+        self.span: Span | None = None
+        self.facts: dict[str, Any] = {}
+        self.labels = labels.NONE
+
+    def note(self, **facts: Any) -> None:
+        """Facts for the log, by the names that `facilities.log` knows; never a text that a person wrote."""
+        self.facts.update(facts)
+
+    def carries(self, meta: Meta) -> None:
+        """What came with the call is known: from here on it has its labels, and its span if its trace is sampled."""
+        observation, self.meta = self._observation, meta
+        if observation.tracer is not None and not self._method.quiet:
+            self._trace(observation.tracer, meta)
+        trace_id = self.span.trace_id if self.span else _trace_of(meta)
+        self.labels = Labels(observation.worker, meta.request_id or "", trace_id)
+        self._label_token = labels.CURRENT.set(self.labels)
+
+    def __enter__(self) -> Self:
+        self._started = perf_counter()
+        return self
+
+    def _trace(self, tracer: Tracer, meta: Meta) -> None:
+        self.span = tracer.start(self._method.name, Kind.SERVER, traceparent=meta.traceparent)
+        self._span_token = tracing.CURRENT.set(self.span)
+        if self.span is not None:
+            self.meta = replace(meta, traceparent=self.span.traceparent)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._label_token is not None:
+            labels.CURRENT.reset(self._label_token)
+        if self._span_token is not None:
+            tracing.CURRENT.reset(self._span_token)
+        observation, name, status = self._observation, self._method.name, status_of(error)
+        duration_s = perf_counter() - self._started
+        observation.count(name, status)
+        if not self._method.quiet:
+            observation.time(name, duration_s)
+        if not self._method.quiet or status not in (OK, CANCELLED):
+            observation.tell(name, status, duration_s, self.labels, self.facts)
+        if self.span is not None and observation.tracer is not None:
+            observation.tracer.end(self.span, error="" if status == OK else status)
+
+
+def status_of(error: BaseException | None) -> str:
+    """How a call has ended: `ok`, `cancelled`, or the code of its error."""
+    if error is None:
+        return OK
+    if isinstance(error, HyperinferError):
+        return error.code
+    return InternalError.code if isinstance(error, Exception) else CANCELLED
+
+
+def _trace_of(meta: Meta) -> str:
+    parent = tracing.parse(meta.traceparent) if meta.traceparent else None
+    return parent.trace_id if parent else ""
