@@ -7,19 +7,19 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from hyperinfer.contracts.method import NO_META, Meta, Method
 from hyperinfer.errors import HyperinferError, InternalError
 from hyperinfer.facilities import labels, tracing
 from hyperinfer.facilities.labels import Labels
+from hyperinfer.facilities.metrics import DURATIONS_S, Count, Counters, Distribution, Histograms
 from hyperinfer.facilities.tracing import Kind, Span, Tracer
 
 OK = "ok"
 CANCELLED = "cancelled"
 UNKNOWN = "unknown"
 """The method of calls that name none of ours."""
-DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Tell(Protocol):
@@ -49,12 +49,15 @@ class Observation:
         self.worker = worker or service
         self.tracer = tracer
         self.tell = tell
-        self._requests = Counter(
-            "ai_platform_requests", "Calls by outcome.", ("service", "method", "status"), registry=registry
+        self._requests = Counters(
+            "ai_platform_requests",
+            "Calls by outcome: ok, cancelled, or the code of an error.",
+            ("service", "method", "status"),
+            registry=registry,
         )
-        self._durations = Histogram(
+        self._durations = Histograms(
             "ai_platform_call_duration_seconds",
-            "From a call's arrival to the end of its answer.",
+            "From a call's arrival to the end of its answer; of methods that machines call again and again, none.",
             ("service", "method"),
             registry=registry,
             buckets=DURATIONS_S,
@@ -62,8 +65,8 @@ class Observation:
         self._in_flight = Gauge(
             "ai_platform_requests_in_flight", "Calls being answered.", ("service",), registry=registry
         )
-        self._outcomes: dict[tuple[str, str], Counter] = {}
-        self._timed: dict[str, Histogram] = {}
+        self._outcomes: dict[tuple[str, str], Count] = {}
+        self._timed: dict[str, Distribution] = {}
 
     def show_in_flight(self, in_flight: Callable[[], int]) -> None:
         """Show how many calls are being answered whenever somebody looks."""

@@ -1,0 +1,17 @@
+"""The metrics facility: what a worker counts and measures, cheaply enough to do for every request, and bounded."""
+
+from hyperinfer.facilities.metrics.buckets import DURATIONS_S, FIRST_TOKENS_S, STEPS_S
+from hyperinfer.facilities.metrics.capped import OTHER, CappedLabels
+from hyperinfer.facilities.metrics.families import Count, Counters, Distribution, Histograms
+
+__all__ = [
+    "DURATIONS_S",
+    "FIRST_TOKENS_S",
+    "OTHER",
+    "STEPS_S",
+    "CappedLabels",
+    "Count",
+    "Counters",
+    "Distribution",
+    "Histograms",
+]
