@@ -162,6 +162,12 @@ class Cancelled(HyperinferError):
     code = "CANCELLED"
 
 
+class MailRefused(HyperinferError):
+    """The mail server will not have an e-mail, and to send it again is in vain; details may hold `smtp_code`."""
+
+    code = "MAIL_REFUSED"
+
+
 class StreamStalled(HyperinferError):
     """A reader granted no credit for longer than the configured time."""
 

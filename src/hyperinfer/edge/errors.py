@@ -74,6 +74,7 @@ SHOWN: dict[type[HyperinferError], Shown] = {
     errors.DeadlineExceeded: Shown(504, SERVER, "deadline_exceeded"),
     errors.BackendFailed: Shown(502, SERVER, "backend_failed"),
     errors.RemoteError: Shown(502, SERVER, "remote_error"),
+    errors.MailRefused: Shown(502, SERVER, "mail_refused"),
     errors.StreamStalled: Shown(408, OPENAI, "stream_stalled"),
     errors.HyperinferError: Shown(500, SERVER, "internal_error"),
 }

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from hyperinfer.errors import ConfigError
+from hyperinfer.facilities import secret
 
 MASK = "********"
-SECRET = msgspec.Meta(extra={"secret": True})
-Secret = Annotated[str, SECRET]
+SECRET = secret.SECRET
+Secret = secret.Secret
 """A setting that is masked wherever settings are shown, and that may be given as a file by `<name>_file`."""
 
 

@@ -31,6 +31,7 @@ ERRORS: list[tuple[HyperinferError, type[openai.APIStatusError], int, bool]] = [
     (errors.RateLimited("No.", retry_after_s=3600), openai.RateLimitError, 429, False),
     (errors.InternalError("No."), openai.InternalServerError, 500, False),
     (errors.RemoteError("No."), openai.InternalServerError, 502, False),
+    (errors.MailRefused("No."), openai.InternalServerError, 502, False),
     (errors.BackendFailed("No.", **SOON), openai.InternalServerError, 502, True),
     (errors.Unavailable("No.", **SOON), openai.InternalServerError, 503, True),
     (errors.Overloaded("No.", **SOON), openai.InternalServerError, 503, True),
