@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hyperinfer.contracts.acting import Actor, As, at_auth
 from hyperinfer.contracts.common import METRICS
 from hyperinfer.contracts.directory import KEY, SIGNING, TIER, USER, Changes, Since
 from hyperinfer.contracts.method import Method, Nothing
+from hyperinfer.contracts.reports import SUM_USAGE, SumUsage
 from hyperinfer.errors import BadRequest, Forbidden, PeerLost, Unauthenticated
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.settings import WorkerSettings
@@ -34,7 +36,7 @@ METHODS = (*OWN, *map(at_auth, PASSED_ON))
 
 
 class Swarm:
-    """Auth, and two workers that ask it: one that may, one that may not. `log` is what was logged."""
+    """Auth, and workers that ask it: a gateway, which may, an inference worker, which may not, and one that gathers figures. `log` is what was logged."""
 
     def __init__(self) -> None:
         self.auth: dict[str, Caller] = {}
@@ -53,7 +55,7 @@ class Swarm:
 @asynccontextmanager
 async def house(home: Path) -> AsyncIterator[Swarm]:
     made = Swarm()
-    workers = (WORKER, made.asker("gateway"), made.asker("inference"))
+    workers: list[WorkerType[Any]] = [WORKER, *map(made.asker, ("gateway", "inference", "metrics"))]
     with structlog.testing.capture_logs() as lines:
         async with swarm([part(worker, home=home) for worker in workers], home=home, clock=made.clock):
             made.log = [str(line) for line in lines]
@@ -105,6 +107,17 @@ async def test_another_member_gets_no_answer_to_anything(tmp_path: Path) -> None
             request = REQUESTS.get(method.name, Nothing())
             with pytest.raises(Forbidden, match="gateway"):
                 await running.auth["inference"].call(method, request)
+
+
+async def test_sums_of_usage_are_for_the_metrics_worker_alone(tmp_path: Path) -> None:
+    today = SumUsage(since=date(2026, 1, 1), until=date(2026, 1, 1))
+    async with house(tmp_path) as running:
+        assert (await running.auth["metrics"].call(SUM_USAGE, today)).total.requests == 0
+        for other in ("gateway", "inference"):
+            with pytest.raises(Forbidden, match="metrics"):
+                await running.auth[other].call(SUM_USAGE, today)
+        with pytest.raises(Forbidden, match="gateway"):
+            await running.auth["metrics"].call(usage.RECORD_USAGE, usage.RecordUsage(records=()))
 
 
 async def test_every_method_that_a_gateway_passes_on_is_answered_to_nobody_else(tmp_path: Path) -> None:

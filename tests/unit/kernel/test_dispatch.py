@@ -10,7 +10,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from hyperinfer.contracts import audit, auth, common, directory, gateway, inference, membership, people, usage
+from hyperinfer.contracts import (
+    logs,
+    metrics,
+)
+    audit,
+    auth,
+    common,
+    directory,
+    gateway,
+    inference,
+    logs,
+    membership,
+    metrics,
+    people,
+    reports,
+    usage,
+)
 from hyperinfer.contracts.acting import at_auth
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import ADMIN, PUBLIC, USER, Meta, Method, Wire, members
@@ -103,11 +119,13 @@ async def refusal(work: Any) -> HyperinferError:
 
 PASSED_ON = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
 CONTRACTS: dict[str, tuple[Method[Any, Any], ...]] = {
-    "common": common.METHODS,
-    "gateway": (*gateway.METHODS, *PASSED_ON, people.RESET_PASSWORD, usage.GET_QUOTA),
+    "common": (*common.METHODS, logs.READ_LOGS),
+    "gateway": (*gateway.METHODS, *PASSED_ON, people.RESET_PASSWORD, usage.GET_QUOTA, *metrics.PASSED_ON),
     "auth": (*auth.METHODS, *directory.METHODS, usage.RECORD_USAGE, *(at_auth(one) for one in PASSED_ON)),
+    "reports": (reports.SUM_USAGE, *reports.PASSED_ON, *(metrics.at_metrics(one) for one in reports.PASSED_ON)),
     "membership": membership.METHODS,
     "inference": inference.METHODS,
+    "metrics": (metrics.RECORD_METRIC, *(metrics.at_metrics(one) for one in metrics.PASSED_ON)),
 }
 ALL = [pytest.param(method, id=f"{where}.{method.name}") for where, methods in CONTRACTS.items() for method in methods]
 OF_PEOPLE = [

@@ -1,4 +1,4 @@
-"""Auth's methods on usage: gateways deliver records, and pass on what people ask."""
+"""Auth's methods on usage: gateways deliver records, and pass on what people ask; the metrics worker asks for sums."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from hyperinfer.contracts import usage as contract
 from hyperinfer.contracts.acting import As, at_auth
 from hyperinfer.contracts.method import Method
+from hyperinfer.contracts.reports import SUM_USAGE, SumUsage, UsageSummary
 from hyperinfer.contracts.usage import Recorded, RecordUsage, RequestQuery, Requests, UsageQuery, UsageReport
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.auth.actors import Actors
@@ -15,7 +16,7 @@ from hyperinfer.workers.auth.usage.reach import EVERYBODY, Reach, reach_of
 
 
 def usage_routes(usage: UsageParts, actors: Actors) -> Sequence[Route]:
-    """`recordUsage`, and the reports for people and for administrators."""
+    """`recordUsage`, the reports for people and for administrators, and `sumUsage`."""
 
     async def reach(request: As[Any], call: Call, method: Method[Any, Any]) -> Reach:
         """What somebody may see by this method, as auth itself knows them now."""
@@ -37,10 +38,14 @@ def usage_routes(usage: UsageParts, actors: Actors) -> Sequence[Route]:
     async def all_requests(request: As[RequestQuery], call: Call) -> Requests:
         return await usage.requests.of(request.wanted, await reach(request, call, contract.LIST_ALL_REQUESTS))
 
+    async def summary(request: SumUsage, _call: Call) -> UsageSummary:
+        return await usage.summaries.of(request)
+
     return (
         route(contract.RECORD_USAGE, record),
         route(at_auth(contract.GET_USAGE), own_usage),
         route(at_auth(contract.LIST_REQUESTS), own_requests),
         route(at_auth(contract.GET_ALL_USAGE), all_usage),
         route(at_auth(contract.LIST_ALL_REQUESTS), all_requests),
+        route(SUM_USAGE, summary),
     )

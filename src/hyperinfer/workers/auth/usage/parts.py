@@ -11,15 +11,18 @@ from hyperinfer.workers.auth.usage.ledger import Ledger
 from hyperinfer.workers.auth.usage.purge import Purge
 from hyperinfer.workers.auth.usage.reports import Reports
 from hyperinfer.workers.auth.usage.requests import RequestPages
+from hyperinfer.workers.auth.usage.summaries import Summaries
 
 
 @dataclass(frozen=True, slots=True)
 class UsageParts:
-    """What takes usage in, what reports it, and what removes single requests in time (`purge.run`)."""
+    """What takes usage in, what reports it to people and to the metrics worker, and what removes single requests in time
+    (`purge.run`)."""
 
     ledger: Ledger
     reports: Reports
     requests: RequestPages
+    summaries: Summaries
     purge: Purge
 
     @classmethod
@@ -30,5 +33,6 @@ class UsageParts:
             ledger=Ledger(database, clock=clock, settings=settings),
             reports=Reports(readable, clock=clock, settings=settings),
             requests=RequestPages(readable, settings=settings),
+            summaries=Summaries(readable, clock=clock, settings=settings),
             purge=Purge(database, clock=clock, settings=settings),
         )
