@@ -7,7 +7,19 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
-from hyperinfer.contracts import audit, auth, common, directory, gateway, inference, membership, people, usage
+from hyperinfer.contracts import (
+    audit,
+    auth,
+    common,
+    directory,
+    gateway,
+    inference,
+    logs,
+    membership,
+    metrics,
+    people,
+    usage,
+)
 from hyperinfer.contracts.method import Method
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "methods.md"
@@ -27,17 +39,21 @@ A method that *streams* is asked with `stream: true`, an `id` and a `window` in 
 kernel checks it before the method runs, in one process as over the swarm.
 """
 SECTIONS: tuple[tuple[str, str, Sequence[Any]], ...] = (
-    ("Every worker", "Answered by each of them.", (common,)),
-    ("Gateway", "For people, applications and JavaScript peers.", (gateway, people, usage, audit)),
+    ("Every worker", "Answered by each of them.", (common, logs)),
+    ("Gateway", "For people, applications and JavaScript peers.", (gateway, people, usage, audit, metrics)),
     (
         "Auth",
         "For gateways and members. What a gateway passes on for a person has the same name here, with `actor` and `wanted`.",
         (auth, directory, membership, usage),
     ),
     ("Inference", "For gateways.", (inference,)),
+    ("Metrics", "For members. What a gateway passes on for administrators has the same name here.", (metrics,)),
 )
-TO_AUTH = {usage.RECORD_USAGE.name}
-"""Of a contract that several sections have, what only auth answers."""
+ELSEWHERE = {
+    "Every worker": {logs.GATHER_LOGS.name},
+    "Gateway": {usage.RECORD_USAGE.name, metrics.RECORD_METRIC.name},
+}
+"""Of a contract that several sections have, what is answered by another."""
 
 
 def page() -> str:
@@ -51,7 +67,7 @@ def _sections() -> Iterator[str]:
         yield f"\n## {title}\n\n{about}\n\n| method | who | request | reply |\n|---|---|---|---|\n"
         for module in modules:
             for method in methods(module):
-                if id(method) in told or (title == "Gateway" and method.name in TO_AUTH):
+                if id(method) in told or method.name in ELSEWHERE.get(title, ()):
                     continue
                 told.add(id(method))
                 yield _row(method)

@@ -78,11 +78,11 @@ class Endpoint:
                 accept=headers.get(b"accept", b"").decode("latin-1"),
             )
             response = await operation.answer(asked)
+            await response(scope, receive, send)  # which may ask on its way
         except Unauthenticated as error:
             if session is None:
                 raise
             raise SessionCookieRefused(error.message, secure=secure) from error
-        await response(scope, receive, send)
 
     def _operation(self, verb: str, headers: Mapping[bytes, bytes]) -> Operation:
         for header, operation in self._special:

@@ -65,7 +65,7 @@ TEXT: Json = {"type": "string"}
 FORMS: Mapping[str, Json] = {
     EVENTS: {
         "type": "object",
-        "description": "Each event is OpenAI's chunk in JSON, or an error in its shape; after the last comes `[DONE]`.",
+        "description": "The data of each event is JSON, or an error as everywhere; after the last comes `[DONE]`.",
         "properties": {"data": TEXT},
         "required": ["data"],
     }

@@ -12,7 +12,7 @@ from hyperinfer.contracts.method import Access, Meta, Method, Nothing, Reply, Re
 from hyperinfer.edge.request import RequestHead
 from hyperinfer.edge.responses import json_response, no_content
 from hyperinfer.edge.shapes import Shape, body_shape, given, listing, query_shape, reply_shape, request_of, shown
-from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.calls import Caller, Send
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -46,9 +46,16 @@ class Asked:
     agent: str = ""
     accept: str = ""
 
-    async def call(self, method: Method[Request, Reply], request: Request, *, timeout_s: float = TIMEOUT_S) -> Reply:
-        """Call a method of the gateway's contract for who asks."""
-        return await self.gateway.call(method, request, meta=self.meta, timeout_s=timeout_s)
+    async def call(
+        self,
+        method: Method[Request, Reply],
+        request: Request,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        sink: Send | None = None,
+    ) -> Reply:
+        """Call a method of the gateway's contract for who asks; chunks of a stream go to the sink."""
+        return await self.gateway.call(method, request, meta=self.meta, timeout_s=timeout_s, sink=sink)
 
 
 Answer = Callable[[Asked], Awaitable[Response]]

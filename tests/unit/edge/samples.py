@@ -5,12 +5,14 @@ from typing import Any
 
 import msgspec
 
-from hyperinfer.contracts import audit, auth, gateway, people, usage
-from hyperinfer.contracts.common import Health, MetricsText
+from hyperinfer.contracts import audit, auth, gateway, metrics, people, usage
+from hyperinfer.contracts.common import Health, MetricsText, PeerLink
 from hyperinfer.contracts.inference import ModelStatus, PromptCount
 from hyperinfer.contracts.inference import Usage as Tokens
 from hyperinfer.contracts.limits import Limits
-from hyperinfer.contracts.method import Nothing
+from hyperinfer.contracts.logs import LogPage
+from hyperinfer.contracts.method import Meta, Nothing
+from hyperinfer.kernel.calls import Send
 from hyperinfer.testing.gateway import FakeGateway, always
 
 AT = "2026-01-01T00:00:00Z"
@@ -67,6 +69,33 @@ ROW = audit.AuditRow(
     request_id=None,
     details={"key": "k1"},
 )
+ALERT = metrics.Alert(
+    id="a1",
+    rule="worker_lost",
+    severity="critical",
+    state="firing",
+    summary="gpu is lost.",
+    do="Start it.",
+    labels={"worker": "gpu"},
+    value=1.0,
+    since=AT,
+)
+HEALTH = metrics.SystemHealth(
+    status="critical",
+    at=AT,
+    workers=(
+        metrics.WorkerHealth(
+            key="ab",
+            name="gpu",
+            wtype="inference",
+            state="lost",
+            models=(metrics.ModelFigures(name="m", state="ready"),),
+            links=(PeerLink(key="cd", name="gateway", roles=("gateway",), how="direct"),),
+        ),
+    ),
+    alerts=(ALERT,),
+)
+LINE = msgspec.Raw(b'{"event":\n"two"}')
 STATUS = ModelStatus(name="m", backend="echo", state="ready", slots=2, busy=1, queued=0)
 
 REPLIES: dict[str, Any] = {
@@ -115,6 +144,13 @@ REPLIES: dict[str, Any] = {
         tier="default", limits=(usage.QuotaRow(of="user", name="requests a minute", limit=10, used=1, remaining=9),)
     ),
     "listAudit": audit.AuditRows(rows=(ROW,)),
+    "getSystemHealth": HEALTH,
+    "getMetricHistory": metrics.History(
+        start=0.0, step_s=60, series=(metrics.Series("cpu", "ab", values=(0.5, None)),)
+    ),
+    "listAlerts": metrics.Alerts(alerts=(ALERT,)),
+    "silenceAlert": ALERT,
+    "gatherLogs": LogPage(lines=(msgspec.Raw(b'{"event": "one"}'), LINE), missing={"gpu": "It is away."}),
 }
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
@@ -135,6 +171,14 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 """What must be in the body of those routes that take something."""
 
 
+async def watched(request: Nothing, meta: Meta, sink: Send | None) -> Nothing:
+    """The swarm's health, once."""
+    assert sink is not None
+    await sink([msgspec.json.encode(HEALTH)])
+    return Nothing()
+
+
 def gateway_of(**replies: Any) -> FakeGateway:
     """A gateway with a good answer to everything, or these."""
-    return FakeGateway(**{name: always(reply) for name, reply in (REPLIES | replies).items()})
+    answers = {name: always(reply) for name, reply in (REPLIES | replies).items()}
+    return FakeGateway(**{"watchSystem": watched} | answers)

@@ -21,6 +21,7 @@ OPERATIONS = [
     if operation.answer is not None
 ]
 TOKEN = "eyJ.a.token"
+NO_JSON = ("text/plain", "text/event-stream", "application/x-ndjson")
 COOKIE = {"Cookie": f"hi_session={TOKEN}"}
 SAME_SITE = {"Sec-Fetch-Site": "same-origin", "X-CSRF-Token": cookies.csrf_token(TOKEN)}
 
@@ -61,7 +62,7 @@ async def test_it_answers_in_its_shape(serve: Serve, operation: Operation) -> No
         body = await answer.read()
         assert answer.status == operation.status, body
         assert answer.content_type in operation.media or not body
-        assert bool(operation.replies or answer.content_type == "text/plain") == bool(body)
+        assert bool(operation.replies or answer.content_type in NO_JSON) == bool(body)
         assert answer.headers["x-content-type-options"] == "nosniff"
         if operation.path.startswith("/api/"):
             assert answer.headers["cache-control"] == "no-store"
@@ -138,6 +139,8 @@ async def test_a_query_that_makes_no_sense_is_refused(
 ) -> None:
     if operation.path == "/api/admin/audit" and param == "since":
         return  # a moment, which auth reads
+    if operation.path == "/api/admin/logs" and query == "limit=201":
+        return  # lines are short, and more of them are given at once
     client = await serve(gateway_of())
     async with client.get(f"{path_of(operation)}?{query}", headers=KEY) as answer:
         assert answer.status == 400

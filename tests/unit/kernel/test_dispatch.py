@@ -11,9 +11,6 @@ import msgspec
 import pytest
 
 from hyperinfer.contracts import (
-    logs,
-    metrics,
-)
     audit,
     auth,
     common,

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 
 from hyperinfer.edge.operations import Group
-from hyperinfer.edge.platform import account, administration, audit, inference, keys, original, sessions, swarm, usage
+from hyperinfer.edge.platform import (
+    account,
+    administration,
+    audit,
+    inference,
+    keys,
+    observing,
+    original,
+    sessions,
+    swarm,
+    usage,
+)
 
 
 def groups(*, inference_timeout_s: float) -> Sequence[Group]:
@@ -17,5 +28,6 @@ def groups(*, inference_timeout_s: float) -> Sequence[Group]:
         swarm.GROUP,
         administration.GROUP,
         audit.GROUP,
+        observing.GROUP,
         original.group(timeout_s=inference_timeout_s),
     )

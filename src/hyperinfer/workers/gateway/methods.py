@@ -13,6 +13,7 @@ from hyperinfer.errors import HyperinferError, RateLimited
 from hyperinfer.kernel.calls import Call, Route, route
 from hyperinfer.workers.gateway.accounts import Accounts
 from hyperinfer.workers.gateway.counting import Counting
+from hyperinfer.workers.gateway.observing import Observing
 from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
 
@@ -23,13 +24,16 @@ PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, 
 
 
 class GatewayMethods:
-    """Thin handlers over the service, the accounts, the placing of models and the counting of prompts."""
+    """Thin handlers over the service, the accounts, the placing of models, the counting of prompts and the watching of all."""
 
-    def __init__(self, service: GatewayService, accounts: Accounts, placing: Placing, counting: Counting) -> None:
+    def __init__(
+        self, service: GatewayService, accounts: Accounts, placing: Placing, counting: Counting, observing: Observing
+    ) -> None:
         self._service = service
         self._accounts = accounts
         self._placing = placing
         self._counting = counting
+        self._observing = observing
 
     def routes(self) -> Sequence[Route]:
         """Every method with its handler."""
@@ -49,6 +53,7 @@ class GatewayMethods:
             route(contract.GET_JWKS, self.jwks),
             route(usage.GET_QUOTA, self.quota),
             *map(self._passed_on, PASSED_ON),
+            *self._observing.routes(),
         )
 
     async def process_prompt(self, request: contract.ProcessPrompt, call: Call) -> contract.ProcessPromptReply:

@@ -24,6 +24,7 @@ from hyperinfer.workers.gateway.journal import PromptHash, journaling
 from hyperinfer.workers.gateway.limiting import limiting, show_limiter
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
+from hyperinfer.workers.gateway.observing import Observing
 from hyperinfer.workers.gateway.others import check_alone, others
 from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
@@ -93,16 +94,22 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             journal=journal,
             clock=clock,
         )
+        observing = Observing(context.service("metrics"), service.authenticate, clock=clock)
         app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
         async with serving(app, listen_of(settings.http)) as url:
             yield Service(
                 routes=GatewayMethods(
-                    service, accounts, Placing(fleet, catalogue, clock), Counting(balance, catalogue, clock)
+                    service,
+                    accounts,
+                    Placing(fleet, catalogue, clock),
+                    Counting(balance, catalogue, clock),
+                    observing,
                 ).routes(),
                 announces=("gateway",),
                 open_to_all=True,
                 authenticate=service.authenticate,
                 not_ready=service.not_ready,
+                on_drain=observing.stop,
                 addresses={"http": url},
             )
 
