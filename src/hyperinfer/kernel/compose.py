@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from hyperinfer import __version__
 from hyperinfer.contracts.common import HEALTH, METRICS, PING
 from hyperinfer.contracts.membership import INTRODUCE
 from hyperinfer.errors import ConfigError, HyperinferError
@@ -19,6 +20,7 @@ from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
 from hyperinfer.facilities.tasks import background
+from hyperinfer.facilities.tracing import Tracer, exporting
 from hyperinfer.kernel import identity as identities
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.base_methods import BaseMethods
@@ -101,14 +103,15 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
         in_swarm = swarms.exists(paths.swarm) or not part.worker.outsider
         swarm = swarms.load(paths.swarm) if in_swarm else swarms.nobodys()
         members = Members.load(paths.swarm)
+        registry = CollectorRegistry()
         async with (
             background(members.follow(clock), name=f"{paths.name}: members"),
             _opened(net, identity) as endpoint,
             Peers(endpoint, clock=clock, settings=part.settings.net) as peers,
+            _tracing(part, identity, registry) as tracer,
         ):
             running_calls = Streams(stall_timeout_s=part.settings.net.stall_timeout_s)
-            registry = CollectorRegistry()
-            observation = Observation(part.worker.name, registry=registry, worker=paths.name)
+            observation = Observation(part.worker.name, registry=registry, worker=paths.name, tracer=tracer)
             dispatcher = Dispatcher(
                 members=members,
                 clock=clock,
@@ -132,6 +135,7 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
                 clock=clock,
                 registry=registry,
                 observation=observation,
+                tracer=tracer,
                 log=structlog.get_logger(paths.name, worker=paths.name),
                 service=service,
                 peer=lambda key: PeerCaller(peers, key),
@@ -206,6 +210,19 @@ async def _serving(
 
 
 def _topics(context: Context[Any], service: Service) -> list[bytes]:
+def _tracing(part: Part, identity: Identity, registry: CollectorRegistry) -> AbstractAsyncContextManager[Tracer | None]:
+    """Where this worker's spans go. Of the machine they tell nothing: the key's beginning is what it is known by."""
+    settings = part.settings.tracing
+    resource = {
+        "service.name": f"{settings.service_name}-{part.worker.name}",
+        "service.instance.id": identity.public_key.hex()[:16],
+        "service.version": __version__,
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "hyperinfer",
+    }
+    return exporting(settings, resource, version=__version__, registry=registry)
+
+
     topics = [context.swarm.topic(name) for name in service.announces]
     if context.settings.net.announce_plain:
         topics += [context.swarm.plain_topic(name) for name in service.announces]

@@ -129,7 +129,7 @@ class Dispatcher:
         route = self._route(method.name)
         remote = meta.remote or "here"
         with self._observation.call(route.method) as seen, self._counted(caller, remote) as counted:
-            seen.carries(meta)
+            seen.goes_on(meta)
             call = await self._admit(route.method, caller, seen, min(timeout_s, _remaining_s(meta)), 0, remote)
             if call.who is not None:
                 counted.known()
@@ -166,7 +166,7 @@ class Dispatcher:
             if payload in NOTHING:
                 payload = b"{}"
             envelope = _decode(_envelope, payload, method)
-            seen.carries(envelope.meta)
+            seen.carries(envelope.meta, trusted=bool(self._members.roles(link.remote_key)))
             # First of all, so that its caller's cancelling reaches it wherever it waits from here on.
             async with self._streams.open(link, method, envelope) as sink:
                 remaining_s, remote, size = _remaining_s(envelope.meta), _host(link), len(payload)

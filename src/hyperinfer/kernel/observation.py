@@ -17,9 +17,13 @@ from hyperinfer.facilities.metrics import DURATIONS_S, Count, Counters, Distribu
 from hyperinfer.facilities.tracing import Kind, Span, Tracer
 
 OK = "ok"
-CANCELLED = "cancelled"
+CANCELLED = tracing.CANCELLED
 UNKNOWN = "unknown"
 """The method of calls that name none of ours."""
+RPC_SYSTEM = "hyperswarm"
+FACT = "hyperinfer."
+"""What stands before a fact's name in a span, where conventions have none for it."""
+SCALAR = (str, int, float, bool)
 
 
 class Tell(Protocol):
@@ -102,6 +106,7 @@ class Seen:
         "_label_token",
         "_method",
         "_observation",
+        "_owns_span",
         "_span_token",
         "_started",
         "facts",
@@ -115,6 +120,7 @@ class Seen:
         self._method = method
         self._label_token: Token[Labels] | None = None
         self._span_token: Token[Span | None] | None = None
+        self._owns_span = False
         self.meta = NO_META
         self.span: Span | None = None
         self.facts: dict[str, Any] = {}
@@ -124,24 +130,42 @@ class Seen:
         """Facts for the log, by the names that `facilities.log` knows; never a text that a person wrote."""
         self.facts.update(facts)
 
-    def carries(self, meta: Meta) -> None:
-        """What came with the call is known: from here on it has its labels, and its span if its trace is sampled."""
-        observation, self.meta = self._observation, meta
-        if observation.tracer is not None and not self._method.quiet:
-            self._trace(observation.tracer, meta)
-        trace_id = self.span.trace_id if self.span else _trace_of(meta)
-        self.labels = Labels(observation.worker, meta.request_id or "", trace_id)
-        self._label_token = labels.CURRENT.set(self.labels)
+    def carries(self, meta: Meta, *, trusted: bool = True) -> None:
+        """What came with the call is known: from here on it has its labels, and its span if its trace is sampled.
+
+        Whether it is, is decided by who calls, if that is somebody `trusted`.
+        """
+        self.meta, tracer = meta, self._observation.tracer
+        if tracer is not None and not self._method.quiet:
+            self._trace(tracer, trusted=trusted)
+        self._label()
+
+    def goes_on(self, meta: Meta) -> None:
+        """The same for a call from inside: what it does belongs to the span in which it was made, such as an HTTP request's."""
+        self.meta, tracer = meta, self._observation.tracer
+        if tracer is not None and not self._method.quiet:
+            self.span = tracing.current()
+            if self.span is None:
+                self._trace(tracer, trusted=True)
+        self._label()
 
     def __enter__(self) -> Self:
         self._started = perf_counter()
         return self
 
-    def _trace(self, tracer: Tracer, meta: Meta) -> None:
-        self.span = tracer.start(self._method.name, Kind.SERVER, traceparent=meta.traceparent)
-        self._span_token = tracing.CURRENT.set(self.span)
-        if self.span is not None:
-            self.meta = replace(meta, traceparent=self.span.traceparent)
+    def _trace(self, tracer: Tracer, *, trusted: bool) -> None:
+        name, traceparent = self._method.name, self.meta.traceparent
+        self.span = span = tracer.start(name, Kind.SERVER, traceparent=traceparent, trusted=trusted)
+        self._span_token = tracing.CURRENT.set(span)
+        if span is not None:
+            self._owns_span = True
+            span.attributes = {"rpc.system.name": RPC_SYSTEM, "rpc.method": name}
+        self.meta = replace(self.meta, traceparent=span.traceparent if span else tracing.unsampled(traceparent))
+
+    def _label(self) -> None:
+        trace_id = self.span.trace_id if self.span else _trace_of(self.meta)
+        self.labels = Labels(self._observation.worker, self.meta.request_id or "", trace_id)
+        self._label_token = labels.CURRENT.set(self.labels)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -157,8 +181,15 @@ class Seen:
             observation.time(name, duration_s)
         if not self._method.quiet or status not in (OK, CANCELLED):
             observation.tell(name, status, duration_s, self.labels, self.facts)
-        if self.span is not None and observation.tracer is not None:
-            observation.tracer.end(self.span, error="" if status == OK else status)
+        if self.span is not None:
+            self._end(self.span, "" if status == OK else status)
+
+    def _end(self, span: Span, error: str) -> None:
+        span.attributes.update((FACT + name, value) for name, value in self.facts.items() if isinstance(value, SCALAR))
+        if self._owns_span:
+            span.tracer.end(span, error=error)
+        elif error:
+            span.error = error
 
 
 def status_of(error: BaseException | None) -> str:

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 from hyperinfer.facilities.net.settings import NetSettings
+from hyperinfer.facilities.tracing import TracingSettings
+from hyperinfer.kernel.settings_tree import Secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,3 +79,4 @@ class WorkerSettings(Settings, frozen=True):
     swarm: SwarmSettings = SwarmSettings()
     log: LogSettings = LogSettings()
     observe: ObserveSettings = ObserveSettings()
+    tracing: TracingSettings = TracingSettings()

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import Identity
 from hyperinfer.facilities.net.peers import Peers
+from hyperinfer.facilities.tracing import Tracer
 from hyperinfer.kernel.calls import Authenticate, Caller, Route
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.observation import Observation
@@ -43,6 +44,7 @@ class Context(Generic[S]):
     log: structlog.stdlib.BoundLogger
     service: Callable[[str], Caller]
     peer: Callable[[bytes], Caller]
+    tracer: Tracer | None
 
 
 def no_reasons() -> Sequence[str]:

@@ -3,8 +3,25 @@
 Trace context is W3C's (https://www.w3.org/TR/trace-context/), spans are OpenTelemetry's. Without a tracer nothing is made.
 """
 
-from hyperinfer.facilities.tracing.context import Parent, parse
-from hyperinfer.facilities.tracing.span import CURRENT, Kind, Span
-from hyperinfer.facilities.tracing.tracer import Tracer, span
+from hyperinfer.facilities.tracing.context import HEADER, Parent, parse, unsampled
+from hyperinfer.facilities.tracing.export import exporting
+from hyperinfer.facilities.tracing.settings import TracingSettings
+from hyperinfer.facilities.tracing.span import CANCELLED, CURRENT, Kind, Span, current, span, traceparent
+from hyperinfer.facilities.tracing.tracer import Tracer
 
-__all__ = ["CURRENT", "Kind", "Parent", "Span", "Tracer", "parse", "span"]
+__all__ = [
+    "CANCELLED",
+    "CURRENT",
+    "HEADER",
+    "Kind",
+    "Parent",
+    "Span",
+    "Tracer",
+    "TracingSettings",
+    "current",
+    "exporting",
+    "parse",
+    "span",
+    "traceparent",
+    "unsampled",
+]

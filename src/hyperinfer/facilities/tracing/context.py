@@ -1,13 +1,21 @@
-"""The header `traceparent`, as W3C Trace Context has it: `00-<trace id>-<parent span id>-<flags>`."""
+"""The header `traceparent`, as W3C Trace Context has it: `00-<trace id>-<parent span id>-<flags>`.
 
+`tracestate`, which other vendors' tools may send beside it, is dropped, as the recommendation allows: we have nothing to add to it.
+"""
+
+import random
 import re
-import secrets
 
 import msgspec
 
-HEADER = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+HEADER = "traceparent"
+FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 MAX_CHARS = 256
 SAMPLED = 0x01
+
+_bits = random.SystemRandom().getrandbits
+_chance = random.Random(_bits(128))
+"""Our own: what others seed makes no two processes' ids the same. Ids are no secrets."""
 
 
 class Parent(msgspec.Struct, frozen=True):
@@ -22,18 +30,26 @@ def parse(traceparent: str | None) -> Parent | None:
     """What the header says; one that makes no sense is as none."""
     if not traceparent or len(traceparent) > MAX_CHARS:
         return None
-    found = HEADER.fullmatch(traceparent)
+    found = FORM.fullmatch(traceparent)
     if found is None:
         return None
     trace_id, span_id, flags = found.groups()
     return Parent(trace_id, span_id, bool(int(flags, 16) & SAMPLED))
 
 
+def unsampled(traceparent: str | None) -> str:
+    """The same trace, or a new one, of which nothing is to be recorded by those who come after us."""
+    parent = parse(traceparent)
+    if parent is None:
+        return f"00-{new_trace_id()}-{new_span_id()}-00"
+    return f"00-{parent.trace_id}-{parent.span_id}-00"
+
+
 def new_trace_id() -> str:
     """16 random bytes in hexadecimal."""
-    return secrets.token_hex(16)
+    return f"{_chance.getrandbits(128) or 1:032x}"
 
 
 def new_span_id() -> str:
     """8 random bytes in hexadecimal."""
-    return secrets.token_hex(8)
+    return f"{_chance.getrandbits(64) or 1:016x}"

@@ -3,80 +3,69 @@
 import random
 import time
 from collections.abc import Callable
-from contextvars import Token
-from types import TracebackType
 
-from hyperinfer.errors import HyperinferError, InternalError
 from hyperinfer.facilities.tracing.context import new_span_id, new_trace_id, parse
-from hyperinfer.facilities.tracing.span import CURRENT, Kind, Span
+from hyperinfer.facilities.tracing.span import Kind, Span
 
 Record = Callable[[Span], None]
 """Takes a span that has ended; must not block."""
 
+_chance = random.Random()
+"""Our own: what others seed is not to be moved by us, nor the other way round."""
+
 
 class Tracer:
-    """Makes spans. Of traces that begin here `ratio` are sampled; of those that began elsewhere, what was decided there."""
+    """Makes spans. Of traces that begin here `ratio` are sampled; of those that began at another worker of the swarm, what
+    was decided there. A stranger who asks for one is given it within the ratio too, and beyond it `asked_per_s` times a second.
+    """
 
-    def __init__(self, record: Record, *, ratio: float = 1.0, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        record: Record,
+        *,
+        ratio: float = 1.0,
+        asked_per_s: int = 0,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._record = record
         self._ratio = ratio
+        self._asked_per_s = asked_per_s
         self._now_ns = now_ns
+        self._second = 0
+        self._asked = 0
 
-    def start(self, name: str, kind: Kind, *, traceparent: str | None = None) -> Span | None:
-        """A span under the one of the header, else under this task's, else the first of a trace; none if it is not sampled."""
-        parent = parse(traceparent)
-        if parent is not None:
-            if not parent.sampled:
+    def start(self, name: str, kind: Kind, *, traceparent: str | None = None, trusted: bool = True) -> Span | None:
+        """A span under the one of the header, or the first of a trace; none if it is not sampled."""
+        now_ns = self._now_ns()
+        parent = parse(traceparent) if traceparent else None
+        if parent is None:
+            if not self._chosen():
                 return None
-            trace_id, parent_id = parent.trace_id, parent.span_id
-        elif (current := CURRENT.get()) is not None:
-            trace_id, parent_id = current.trace_id, current.span_id
-        elif random.random() < self._ratio:
-            trace_id, parent_id = new_trace_id(), ""
-        else:
+            return Span(self, name, kind, new_trace_id(), new_span_id(), "", now_ns)
+        if not parent.sampled or not (trusted or self._chosen() or self._may_ask(now_ns)):
             return None
-        return Span(
-            name, kind, trace_id=trace_id, span_id=new_span_id(), parent_id=parent_id, started_ns=self._now_ns()
-        )
+        return Span(self, name, kind, parent.trace_id, new_span_id(), parent.span_id, now_ns)
 
-    def end(self, span: Span, *, error: str = "") -> None:
-        """The work is done, or has failed with an error of this code."""
-        span.ended_ns = self._now_ns()
-        span.error = error
+    def under(self, over: Span, name: str, kind: Kind) -> Span:
+        """A span under another one."""
+        return Span(self, name, kind, over.trace_id, new_span_id(), over.span_id, self._now_ns())
+
+    def end(self, span: Span, *, error: str = "", least_ns: float = 0.0) -> None:
+        """The work is done, or has failed with an error of this code. What took less than `least_ns` and did not fail is
+        not worth telling."""
+        span.ended_ns = max(self._now_ns(), span.started_ns)
+        if error:
+            span.error = error
+        elif span.ended_ns - span.started_ns < least_ns:
+            return
         self._record(span)
 
+    def _chosen(self) -> bool:
+        return self._ratio >= 1.0 or _chance.random() < self._ratio
 
-class span:  # noqa: N801 - reads as what it is: `with span(tracer, "queue"):`
-    """A block as a span of this task's trace; entering gives the span, or `None` where none is made."""
-
-    __slots__ = ("_kind", "_name", "_span", "_token", "_tracer")
-
-    def __init__(self, tracer: Tracer | None, name: str, kind: Kind = Kind.INTERNAL) -> None:
-        self._tracer = tracer
-        self._name = name
-        self._kind = kind
-        self._token: Token[Span | None] | None = None
-
-    def __enter__(self) -> Span | None:
-        self._span = None
-        if self._tracer is not None and CURRENT.get() is not None:
-            self._span = self._tracer.start(self._name, self._kind)
-            self._token = CURRENT.set(self._span)
-        return self._span
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._token is not None:
-            CURRENT.reset(self._token)
-        if self._span is not None and self._tracer is not None:
-            self._tracer.end(self._span, error=code_of(error))
-
-
-def code_of(error: BaseException | None) -> str:
-    """The code of what ended a block; empty if nothing did."""
-    if error is None:
-        return ""
-    if isinstance(error, HyperinferError):
-        return error.code
-    return InternalError.code if isinstance(error, Exception) else "cancelled"
+    def _may_ask(self, now_ns: int) -> bool:
+        second = now_ns // 1_000_000_000
+        if second != self._second:
+            self._second, self._asked = second, 0
+        self._asked += 1
+        return self._asked <= self._asked_per_s

@@ -34,5 +34,5 @@ class Bridge:
         if method.name == METRICS.name:
             return cast(Reply, MetricsText(text=generate_latest(self._registry).decode()))
         with self._observation.call(method) as seen:
-            seen.carries(meta)
+            seen.goes_on(meta)
             return await self._gateway.call(method, request, meta=seen.meta, timeout_s=timeout_s, sink=sink)
