@@ -209,7 +209,6 @@ async def _serving(
         context.log.info("worker_stopped")
 
 
-def _topics(context: Context[Any], service: Service) -> list[bytes]:
 def _tracing(part: Part, identity: Identity, registry: CollectorRegistry) -> AbstractAsyncContextManager[Tracer | None]:
     """Where this worker's spans go. Of the machine they tell nothing: the key's beginning is what it is known by."""
     settings = part.settings.tracing
@@ -223,6 +222,7 @@ def _tracing(part: Part, identity: Identity, registry: CollectorRegistry) -> Abs
     return exporting(settings, resource, version=__version__, registry=registry)
 
 
+def _topics(context: Context[Any], service: Service) -> list[bytes]:
     topics = [context.swarm.topic(name) for name in service.announces]
     if context.settings.net.announce_plain:
         topics += [context.swarm.plain_topic(name) for name in service.announces]

@@ -41,10 +41,10 @@ class Context(Generic[S]):
     clock: Clock
     registry: CollectorRegistry
     observation: Observation
+    tracer: Tracer | None
     log: structlog.stdlib.BoundLogger
     service: Callable[[str], Caller]
     peer: Callable[[bytes], Caller]
-    tracer: Tracer | None
 
 
 def no_reasons() -> Sequence[str]:
