@@ -20,7 +20,7 @@ from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
 from hyperinfer.facilities.tasks import background
-from hyperinfer.facilities.tracing import Tracer, exporting
+from hyperinfer.facilities.tracing import INSTANCE_CHARS, Tracer, exporting
 from hyperinfer.kernel import identity as identities
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.base_methods import BaseMethods
@@ -214,7 +214,7 @@ def _tracing(part: Part, identity: Identity, registry: CollectorRegistry) -> Abs
     settings = part.settings.tracing
     resource = {
         "service.name": f"{settings.service_name}-{part.worker.name}",
-        "service.instance.id": identity.public_key.hex()[:16],
+        "service.instance.id": identity.public_key.hex()[:INSTANCE_CHARS],
         "service.version": __version__,
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "hyperinfer",

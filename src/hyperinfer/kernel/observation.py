@@ -20,7 +20,6 @@ OK = "ok"
 CANCELLED = tracing.CANCELLED
 UNKNOWN = "unknown"
 """The method of calls that name none of ours."""
-RPC_SYSTEM = "hyperswarm"
 FACT = "hyperinfer."
 """What stands before a fact's name in a span, where conventions have none for it."""
 SCALAR = (str, int, float, bool)
@@ -159,7 +158,7 @@ class Seen:
         self._span_token = tracing.CURRENT.set(span)
         if span is not None:
             self._owns_span = True
-            span.attributes = {"rpc.system.name": RPC_SYSTEM, "rpc.method": name}
+            span.attributes = {"rpc.system.name": tracing.RPC_SYSTEM, "rpc.method": name}
         self.meta = replace(self.meta, traceparent=span.traceparent if span else tracing.unsampled(traceparent))
 
     def _label(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from hyperinfer.contracts.method import NO_META, Meta, Method, Reply, Request
 from hyperinfer.errors import PeerLost, PeerUnreachable, RemoteError, UnknownMethod
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import Endpoint, Link
 from hyperinfer.facilities.net.settings import NetSettings
@@ -171,12 +172,13 @@ class Peers:
         A slow sink holds the peer back. When this is cancelled, or the sink fails, the peer is told to stop.
         Raises what the peer answers, `PeerUnreachable`, `PeerLost`, `DeadlineExceeded`, `TooLarge`.
         """
-        try:
-            link = await self.link(key)
-        except PeerLost:
-            self._drop(key)
-            raise
-        return await self.call_on(link, method, request, meta=meta, timeout_s=timeout_s, sink=sink)
+        with tracing.calling(method.name):
+            try:
+                link = await self.link(key)
+            except PeerLost:
+                self._drop(key)
+                raise
+            return await self.call_on(link, method, request, meta=meta, timeout_s=timeout_s, sink=sink)
 
     async def call_on(
         self,
@@ -189,11 +191,15 @@ class Peers:
         sink: Push | None = None,
     ) -> Reply:
         """The same over a link that there is: whatever it raises, nothing else was tried."""
-        try:
-            return await self._call(link, method, request, meta, timeout_s, sink)
-        except PeerLost:
-            self._drop(link.remote_key)
-            raise
+        with tracing.calling(method.name) as span:
+            if span is not None:
+                span.attributes["hyperinfer.peer"] = link.remote_key.hex()[: tracing.INSTANCE_CHARS]
+                meta = msgspec.structs.replace(meta, traceparent=span.traceparent)
+            try:
+                return await self._call(link, method, request, meta, timeout_s, sink)
+            except PeerLost:
+                self._drop(link.remote_key)
+                raise
 
     async def _call(
         self,

@@ -6,18 +6,32 @@ Trace context is W3C's (https://www.w3.org/TR/trace-context/), spans are OpenTel
 from hyperinfer.facilities.tracing.context import HEADER, Parent, parse, unsampled
 from hyperinfer.facilities.tracing.export import exporting
 from hyperinfer.facilities.tracing.settings import TracingSettings
-from hyperinfer.facilities.tracing.span import CANCELLED, CURRENT, Kind, Span, current, span, traceparent
+from hyperinfer.facilities.tracing.span import (
+    CANCELLED,
+    CURRENT,
+    INSTANCE_CHARS,
+    RPC_SYSTEM,
+    Kind,
+    Span,
+    calling,
+    current,
+    span,
+    traceparent,
+)
 from hyperinfer.facilities.tracing.tracer import Tracer
 
 __all__ = [
     "CANCELLED",
     "CURRENT",
     "HEADER",
+    "INSTANCE_CHARS",
+    "RPC_SYSTEM",
     "Kind",
     "Parent",
     "Span",
     "Tracer",
     "TracingSettings",
+    "calling",
     "current",
     "exporting",
     "parse",

@@ -16,6 +16,9 @@ Value = str | int | float | bool | tuple[str, ...]
 
 CANCELLED = "cancelled"
 """How work ends whose caller has gone: it was cut short, and nobody's fault."""
+RPC_SYSTEM = "hyperswarm"
+INSTANCE_CHARS = 16
+"""How much of a worker's key it is known by in traces."""
 
 
 class Kind(IntEnum):
@@ -108,6 +111,25 @@ class span:  # noqa: N801 - reads as what it is: `with span("queue"):`
             return
         CURRENT.reset(self._token)
         made.tracer.end(made, error=code_of(error), least_ns=self._least_ns)
+
+
+class calling(span):  # noqa: N801 - as `span`
+    """A block that calls a method of a peer, as a client's span. Where the block that it is in is one already, for it knows more
+    of the call, it is the same."""
+
+    __slots__ = ()
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method, Kind.CLIENT)
+
+    def __enter__(self) -> Span | None:
+        over = current()
+        if over is None or over.kind is Kind.CLIENT:
+            return over
+        made = super().__enter__()
+        if made is not None:
+            made.attributes = {"rpc.system.name": RPC_SYSTEM, "rpc.method": self._name}
+        return made
 
 
 def code_of(error: BaseException | None) -> str:
