@@ -173,6 +173,12 @@ class Admin(Blocking[admin.Admin]):
         self.models = PlacedModels(group.models, run)
 
     tiers = waiting(admin.Admin.tiers)
+    system = waiting(admin.Admin.system)
+    watch_system = one_by_one(admin.Admin.watch_system)
+    history = waiting(admin.Admin.history)
+    alerts = waiting(admin.Admin.alerts)
+    silence = waiting(admin.Admin.silence)
+    logs = one_by_one(admin.Admin.logs)
 
 
 class Groups:

@@ -1,10 +1,14 @@
 """Requests to one gateway under one credential: what every group of the client library is made of."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from datetime import date
 from typing import Any, TypeVar
 
-from hyperinfer.errors import BackendFailed, BadRequest
+import msgspec
+
+from hyperinfer.errors import BackendFailed, BadRequest, PeerLost, TooLarge
+from hyperinfer.sdk.refusals import Refusal, from_event
 from hyperinfer.sdk.reports import Page
 from hyperinfer.sdk.retries import Effect
 from hyperinfer.sdk.transport import Request, Transport
@@ -17,6 +21,13 @@ Credential = Callable[[], str]
 CALL_TIMEOUT_S = 30.0
 MAX_PAGE = 200
 """How many rows a gateway puts into one page."""
+MAX_LINE_CHARS = 4 * 1024 * 1024
+
+
+class _Failed(msgspec.Struct, frozen=True):
+    """What of an event says that it is the last, because of an error."""
+
+    error: Refusal | None = None
 
 
 class Calls:
@@ -50,6 +61,38 @@ class Calls:
         """A table as CSV, in pieces as it comes."""
         return self._transport.text(self._look(path, {**_texts(query), "format": "csv"}), timeout_s=CALL_TIMEOUT_S)
 
+    async def events(self, path: str, kind: type[T]) -> AsyncGenerator[T]:
+        """Things as they come, each an event. Raises what broke them off, if anything did."""
+        async with self._transport.events(self._look(path), timeout_s=CALL_TIMEOUT_S) as reply:
+            async for batch in reply.content:
+                for event in batch:
+                    if (refusal := _thing(event, _Failed).error) is not None:
+                        raise from_event(refusal)
+                    yield _thing(event, kind)
+
+    async def lines(
+        self, path: str, *, timeout_s: float, **query: str | int | date | None
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Objects as they come, a line each; the last one, which has what is `missing`, is left out where that is nothing.
+
+        Raises what broke them off, and `PeerLost` where that last one does not come.
+        """
+        rest = ""
+        async with aclosing(self._transport.text(self._look(path, _texts(query)), timeout_s=timeout_s)) as pieces:
+            async for piece in pieces:
+                *lines, rest = (rest + piece).split("\n")
+                if len(rest) > MAX_LINE_CHARS:
+                    raise TooLarge("A line does not end.", limit_bytes=MAX_LINE_CHARS)
+                for line in filter(None, lines):
+                    thing: dict[str, Any] = _thing(line.encode(), dict)
+                    _check_failed(thing)
+                    if thing.keys() == {"missing"}:
+                        if thing["missing"]:
+                            yield thing
+                        return
+                    yield thing
+        raise PeerLost("The lines broke off: the connection ended before their end.")
+
     def _look(self, path: str, query: Mapping[str, str] | None = None) -> Request:
         return Request("GET", path, self._credential(), Effect.NONE, query=query)
 
@@ -69,6 +112,20 @@ async def each(page: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncGenerat
         if found.next == cursor:
             raise BackendFailed("The gateway gives the same page again and again.")
         cursor = found.next
+
+
+def _thing(text: bytes, kind: type[T]) -> T:
+    """What an event or a line holds. Raises `BackendFailed` for what makes no sense."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.DecodeError as error:
+        raise BackendFailed(f"The gateway answered something else than expected: {error}.") from error
+
+
+def _check_failed(thing: Mapping[str, Any]) -> None:
+    """Raise the error that a line holds: it has nothing else."""
+    if thing.keys() == {"error"} and isinstance(thing["error"], dict):
+        raise from_event(msgspec.convert(thing["error"], Refusal, strict=False))
 
 
 def at(path: str, id_: str) -> str:

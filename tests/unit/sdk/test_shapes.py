@@ -3,10 +3,19 @@
 import msgspec
 import pytest
 
-from hyperinfer.contracts import audit, gateway, inference, limits, people, usage
+from hyperinfer.contracts import audit, common, gateway, inference, limits, logs, metrics, people, usage
+from hyperinfer.sdk import health, replies, reports
 from hyperinfer.sdk import people as sdk_people
-from hyperinfer.sdk import replies, reports
 
+HEALTH: tuple[type[msgspec.Struct], ...] = (
+    metrics.Figures,
+    metrics.ModelFigures,
+    metrics.WorkerHealth,
+    metrics.Alert,
+    metrics.SystemHealth,
+    metrics.Series,
+    metrics.History,
+)
 SAME: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (sdk_people.Limits, limits.Limits),
     (sdk_people.User, people.Account),
@@ -28,6 +37,8 @@ SAME: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (replies.WorkerModel, inference.ModelStatus),
     (replies.WorkerBackend, inference.BackendStatus),
     (replies.Placed, gateway.Placed),
+    (health.PeerLink, common.PeerLink),
+    *((getattr(health, one.__name__), one) for one in HEALTH),
 ]
 
 
@@ -49,7 +60,22 @@ def test_a_field_that_we_do_not_know_is_passed_over() -> None:
         (reports.Grouping, usage.Grouping),
         (reports.Status, usage.Status),
         (reports.Outcome, audit.Outcome),
+        (health.Level, logs.Level),
+        (health.Severity, metrics.Severity),
     ],
 )
 def test_words_that_may_be_said_are_those_of_the_contract(literal: object, contract: object) -> None:
     assert literal == contract
+
+
+@pytest.mark.parametrize(
+    ("query", "contract", "beside"),
+    [
+        (health.HistoryQuery, metrics.HistoryQuery, {"figures"}),
+        (health.LogQuery, logs.LogQuery, {"follow"}),
+    ],
+)
+def test_what_may_be_asked_is_what_the_contract_takes(
+    query: type, contract: type[msgspec.Struct], beside: set[str]
+) -> None:
+    assert set(query.__annotations__) | beside == set(contract.__struct_fields__)

@@ -1,16 +1,21 @@
 """What administrators do: `client.admin`. It takes a session of an administrator, or such a one's key with the scope `admin`."""
 
-from collections.abc import AsyncGenerator
-from typing import TypedDict, Unpack
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, TypedDict, Unpack
 
 from hyperinfer.sdk.calls import MAX_PAGE, Calls, at, each
 from hyperinfer.sdk.groups.models import PlacedModels
 from hyperinfer.sdk.groups.usage import AllUsage
+from hyperinfer.sdk.health import Alert, History, HistoryQuery, LogQuery, SystemHealth
 from hyperinfer.sdk.people import CreatedUser, Invite, Limits, NewReset, Role, Tier, User
 from hyperinfer.sdk.reports import AuditRow, Outcome, Page
 
 USERS = "/api/admin/users"
 INVITES = "/api/admin/invites"
+SYSTEM = "/api/admin/system"
+ALERTS = "/api/admin/alerts"
+LOGS_TIMEOUT_S = 65.0
+"""A little longer than the gateway gives the workers to look for their lines."""
 
 
 class AuditQuery(TypedDict, total=False):
@@ -129,3 +134,31 @@ class Admin:
     async def tiers(self) -> tuple[Tier, ...]:
         """Every tier and what it limits."""
         return (await self._calls.get("/api/admin/tiers", Page[Tier])).data
+
+    async def system(self) -> SystemHealth:
+        """Every worker of the swarm, its figures, and what is not well. It takes a metrics worker, as all that follows does."""
+        return await self._calls.get(SYSTEM, SystemHealth)
+
+    def watch_system(self) -> AsyncGenerator[SystemHealth]:
+        """The same now, and again after every collection, for an hour at most. Leaving the loop hangs up."""
+        return self._calls.events(f"{SYSTEM}/events", SystemHealth)
+
+    async def history(self, figures: Sequence[str] = (), **query: Unpack[HistoryQuery]) -> History:
+        """Figures over time: those named, which are fields of `Figures`, or all."""
+        names = ",".join(figures) or None
+        return await self._calls.get("/api/admin/metrics/history", History, figures=names, **query)
+
+    async def alerts(self, *, past: bool = False) -> tuple[Alert, ...]:
+        """Alerts that are open, with `past` those too that were resolved lately; newest first."""
+        return (await self._calls.get(ALERTS, Page[Alert], past="true" if past else None)).data
+
+    async def silence(self, alert_id: str, *, minutes: int = 60) -> Alert:
+        """Tell nobody of an alert for so long; 0 ends that."""
+        return await self._calls.send("POST", f"{at(ALERTS, alert_id)}/silence", Alert, minutes=minutes)
+
+    def logs(self, *, follow: bool = False, **query: Unpack[LogQuery]) -> AsyncGenerator[dict[str, Any]]:
+        """Log lines of every worker, oldest first, each with its `timestamp`, `level`, `event`, `worker` and more; with `follow`
+        those that come too, for an hour at most. If workers could not be asked, a last one has nothing but `missing`: their
+        names, and why."""
+        path = "/api/admin/logs"
+        return self._calls.lines(path, timeout_s=LOGS_TIMEOUT_S, follow="true" if follow else None, **query)
