@@ -195,6 +195,8 @@ class TestStanding:
         assert refused.value.details == {
             "retry_after_s": 50,
             "limit": "1 request a minute",
+            "rule": "requests_per_minute",
+            "scope": "user",
             "remaining_requests": 0,
             "max_requests": 1,
             "next_reset_in_seconds": 50,

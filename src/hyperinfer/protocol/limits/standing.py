@@ -147,6 +147,8 @@ def refusal(standing: Standing, tokens: int) -> RateLimited:
         _why(row) + again,
         retry_after_s=wait_s,
         limit=row.words,
+        rule=row.name,
+        scope=row.of,
         **msgspec.structs.asdict(standing.told or NOT_LIMITED),
     )
 

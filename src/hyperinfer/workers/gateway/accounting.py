@@ -5,21 +5,25 @@ from types import TracebackType
 from typing import Self
 
 from hyperinfer.contracts.usage import Status
-from hyperinfer.errors import DeadlineExceeded, HyperinferError, InternalError
+from hyperinfer.errors import DeadlineExceeded, HyperinferError, InternalError, RateLimited
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway.asked import Asked
 from hyperinfer.workers.gateway.journal import Entry, Journal, PromptHash, Reserved
 from hyperinfer.workers.gateway.limiting import Limiter
+from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.progress import Progress
 
 
 class Accounting:
     """Lets requests in. Each has one record, and gives back what it reserved and did not use."""
 
-    def __init__(self, limiter: Limiter, journal: Journal, prompt_hash: PromptHash, *, clock: Clock) -> None:
+    def __init__(
+        self, limiter: Limiter, journal: Journal, prompt_hash: PromptHash, *, clock: Clock, meters: Meters
+    ) -> None:
         self.limiter = limiter
         self.clock = clock
+        self.meters = meters
         self._journal = journal
         self._prompt_hash = prompt_hash
 
@@ -59,23 +63,30 @@ class Counted:
 
     async def __aenter__(self) -> Self:
         accounting, call, asked = self._accounting, self._call, self._asked
-        self._admission = await accounting.limiter.admit(call.principal.subjects, tokens=asked.reservation)
+        who = call.principal
+        try:
+            self._admission = await accounting.limiter.admit(who.subjects, tokens=asked.reservation)
+        except RateLimited as error:
+            accounting.meters.limited(who, error)
+            raise
         try:
             self.limits = self._admission.standing.told
             self._entry = accounting.begin(call, asked, self.progress, model=self._model, kind=self._kind)
         except BaseException:
             await accounting.limiter.settle(self._admission, tokens=0)
             raise
+        accounting.meters.admitted(who)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        status, code = _outcome(error, late=self._accounting.clock.monotonic() >= self._call.deadline)
+        accounting = self._accounting
+        status, code = _outcome(error, late=accounting.clock.monotonic() >= self._call.deadline)
         try:
-            self._entry.settle(status, error_code=code)
+            accounting.meters.used(self._call.principal, self._entry.settle(status, error_code=code))
         finally:
-            await self._accounting.limiter.settle(self._admission, tokens=self.progress.usage.total_tokens)
+            await accounting.limiter.settle(self._admission, tokens=self.progress.usage.total_tokens)
 
 
 def _outcome(error: BaseException | None, *, late: bool) -> tuple[Status, str | None]:

@@ -59,6 +59,8 @@ class Balance:
         self._loading_wait_s = loading_wait_s
         self._chance = chance
         self._conversations = Conversations(clock)
+        self.waiting = 0
+        """Requests that wait for a worker to come."""
 
     def choose_now(
         self,
@@ -93,6 +95,7 @@ class Balance:
         if offer is not None:
             return offer
         began_at = asyncio.get_running_loop().time()
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._wait_s) as waiting:
                 while offer is None:
@@ -104,6 +107,8 @@ class Balance:
         except TimeoutError:
             # A breaker that closes tells nobody, and a worker that failed this request once is better than none.
             offer = self.choose_now(wanted, needs=needs, affinity=affinity)
+        finally:
+            self.waiting -= 1
         if offer is None:
             raise self._unavailable(wanted.names)
         return offer

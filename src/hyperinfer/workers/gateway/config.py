@@ -1,6 +1,8 @@
 """The gateway's settings. Times in seconds."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from hyperinfer.kernel.settings import HttpSettings, Settings, WorkerSettings
 from hyperinfer.workers.gateway.journal.config import JournalSettings
@@ -29,6 +31,16 @@ class StrangerSettings(Settings, frozen=True):
     checks_total_per_minute: int = 6000
 
 
+class MeterSettings(Settings, frozen=True):
+    """What is counted of people and API keys, by id: requests and tokens of each of the first `max_labels`, and of all others
+    together. Whoever may read the metrics then sees who asks how much.
+    """
+
+    per_user: bool = False
+    per_key: bool = False
+    max_labels: Annotated[int, Meta(ge=1, le=10_000)] = 100
+
+
 class GatewaySettings(WorkerSettings, frozen=True):
     """What a gateway can be told.
 
@@ -44,6 +56,7 @@ class GatewaySettings(WorkerSettings, frozen=True):
     registration: RegistrationSettings = RegistrationSettings()
     strangers: StrangerSettings = StrangerSettings()
     journal: JournalSettings = JournalSettings()
+    metrics: MeterSettings = MeterSettings()
     default_model: str = ""
     request_timeout_s: float = 600.0
     retries: int = 2

@@ -92,7 +92,7 @@ class Forwarder:
             else:
                 line.answered(offer)
                 progress.ended(processed)
-                self._observe(name, progress)
+                self._meters.answered(name, progress, processed)
                 return relay.inferred(offer, processed)
 
     async def _attempt(self, offer: Offer, request: ProcessRequest, call: Call, relay: Relay) -> Processed:
@@ -102,14 +102,6 @@ class Forwarder:
             if request.continues is None:
                 taken.answered(processed)
             return processed
-
-    def _observe(self, model: str, progress: Progress) -> None:
-        meters = self._meters.model(model)
-        meters.duration_s.observe(progress.duration_s)
-        if progress.first_token_s is not None:
-            meters.first_token_s.observe(progress.first_token_s)
-        meters.prompt_tokens.inc(progress.usage.prompt_tokens)
-        meters.completion_tokens.inc(progress.usage.completion_tokens)
 
     def _check_retry(self, line: Line, offer: Offer, error: HyperinferError) -> None:
         """Raise the error again if no other worker shall be asked."""

@@ -21,13 +21,14 @@ from hyperinfer.workers.gateway.directory import DirectoryCopy, Follower, follow
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.forward import Forwarder
 from hyperinfer.workers.gateway.journal import PromptHash, journaling
-from hyperinfer.workers.gateway.limiting import limiting, show_limiter
+from hyperinfer.workers.gateway.limiting import limiting
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.methods import GatewayMethods
 from hyperinfer.workers.gateway.observing import Observing
 from hyperinfer.workers.gateway.others import check_alone, others
 from hyperinfer.workers.gateway.placing import Placing
 from hyperinfer.workers.gateway.service import GatewayService
+from hyperinfer.workers.gateway.shown import ShownFleet, ShownUsage
 from hyperinfer.workers.gateway.strangers import StrangerLimits
 
 
@@ -45,8 +46,9 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         loading_wait_s=settings.loading_wait_s,
         chance=Random(),
     )
-    meters = Meters(context.registry)
-    meters.show_workers(lambda: [worker.state for worker in fleet.workers])
+    meters = Meters(context.registry, clock, settings.metrics)
+    meters.models.is_there = lambda model: model in fleet.offers
+    ShownFleet(lambda: fleet.workers, lambda: balance.waiting, registry=context.registry)
     local = is_local(settings.http)
     own_key = context.identity.public_key
     directory = DirectoryCopy()
@@ -76,15 +78,14 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         ) as limiter,
         background(fleet.run(), name="fleet"),
     ):
-        meters.show_journal(journal)
-        show_limiter(limiter, context.registry)
+        ShownUsage(journal, limiter, registry=context.registry)
         service = GatewayService(
             credentials=Credentials(directory, follower, clock=clock, grace_s=settings.auth_grace_s),
             checks=StrangerLimits(
                 clock, per_host=strangers.checks_per_host_per_minute, total=strangers.checks_total_per_minute
             ),
             limiter=limiter,
-            accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock),
+            accounting=Accounting(limiter, journal, PromptHash.of_folder(data), clock=clock, meters=meters),
             catalogue=catalogue,
             fair_secret=context.swarm.secret("users"),
             forwarder=Forwarder(
@@ -95,7 +96,13 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             clock=clock,
         )
         observing = Observing(context.service("metrics"), service.authenticate, clock=clock)
-        app = create_app(own, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
+        app = create_app(
+            own,
+            settings.http,
+            request_timeout_s=settings.request_timeout_s,
+            metrics=local,
+            observation=context.observation,
+        )
         async with serving(app, listen_of(settings.http)) as url:
             yield Service(
                 routes=GatewayMethods(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import Raw
+from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.limits import Limits, Subject
@@ -15,8 +16,10 @@ from hyperinfer.kernel.calls import Call
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.workers.gateway.accounting import Accounting
 from hyperinfer.workers.gateway.asked import read
+from hyperinfer.workers.gateway.config import MeterSettings
 from hyperinfer.workers.gateway.journal import Journal, JournalSettings, PromptHash
 from hyperinfer.workers.gateway.limiting.memory import MemoryLimiter
+from hyperinfer.workers.gateway.meters import Meters
 
 ASKED = read(Raw(b'{"messages":[{"role":"user","content":"hi"}]}'))
 ONE_AT_A_TIME = (Subject(id="user:u", limits=Limits(concurrent_requests=1)),)
@@ -25,10 +28,16 @@ ALLOWED_S = 10.0
 
 class Desk:
     def __init__(self, folder: Path, *, most: int = 100) -> None:
-        self.clock = ManualClock()
+        self.clock, self.registry = ManualClock(), CollectorRegistry()
         self.limiter = MemoryLimiter(self.clock, max_logged=1000, keep=lambda _: None)
         self.journal = Journal(folder, clock=self.clock, settings=JournalSettings(max_undelivered=most))
-        self.accounting = Accounting(self.limiter, self.journal, PromptHash(b"k" * 32), clock=self.clock)
+        self.accounting = Accounting(
+            self.limiter,
+            self.journal,
+            PromptHash(b"k" * 32),
+            clock=self.clock,
+            meters=Meters(self.registry, self.clock, MeterSettings()),
+        )
 
     async def ask(self, work: Callable[[], Awaitable[None]]) -> None:
         who = Principal(user_id="u", username="ada", email="ada@example.com", subjects=ONE_AT_A_TIME)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -17,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 
 class Backlog:
-    """The records of some segments that wait. `waiting` is how many, `position` up to where all have been delivered."""
+    """The records of some segments that wait. `waiting` is how many, `position` up to where all have been delivered, and
+    `oldest_at` when the oldest request began that waits, as far as anybody has looked."""
 
     def __init__(self, segments: Segments, *, most: int) -> None:
         self._segments = segments
@@ -26,6 +28,7 @@ class Backlog:
         self._is_nearly_full = False
         self.waiting = 0
         self.position = 0
+        self.oldest_at: datetime | None = None
 
     def add(self) -> None:
         """One more has been written."""
@@ -48,12 +51,14 @@ class Backlog:
         if waiting and not found:
             log.error("journal_damaged", records=waiting, consequence="they cannot be read any more")
             self.waiting -= waiting
+        self.oldest_at = found[0].started_at if found else None
         return found, position
 
     def delivered(self, position: int, count: int) -> None:
         """So many records, up to a position, need not be kept any longer."""
         self.position = position
         self.waiting -= count
+        self.oldest_at = None
         self._is_nearly_full = self.waiting >= WARN_FROM * self._most
 
     def _read(self, most: int, end: int) -> tuple[list[UsageRecord], int]:

@@ -90,6 +90,17 @@ class Journal:
         return self.backlog.waiting
 
     @property
+    def oldest_s(self) -> float:
+        """How long ago the oldest request began that auth has not taken in, as far as is known; 0 if none waits."""
+        at = self.backlog.oldest_at if self.waiting else None
+        return 0.0 if at is None else max(0.0, (self._clock.now() - at).total_seconds())
+
+    def size(self) -> tuple[int, int]:
+        """How many segments there are, and how many bytes they hold together. Looks into the folder."""
+        starts = self._segments.starts()
+        return len(starts), self._segments.end - starts[0] if starts else 0
+
+    @property
     def reasons(self) -> Sequence[str]:
         """Why no request can be begun now."""
         reasons = []

@@ -2,8 +2,7 @@
 
 from hyperinfer.workers.gateway.limiting.config import LimiterSettings
 from hyperinfer.workers.gateway.limiting.memory import MemoryLimiter
-from hyperinfer.workers.gateway.limiting.meters import show_limiter
 from hyperinfer.workers.gateway.limiting.opened import limiting
 from hyperinfer.workers.gateway.limiting.port import Admission, Keep, Limiter
 
-__all__ = ["Admission", "Keep", "Limiter", "LimiterSettings", "MemoryLimiter", "limiting", "show_limiter"]
+__all__ = ["Admission", "Keep", "Limiter", "LimiterSettings", "MemoryLimiter", "limiting"]
