@@ -14,6 +14,7 @@ from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.client.config import ClientSettings
 from hyperinfer.workers.gateway.config import GatewaySettings
 from hyperinfer.workers.inference.config import InferenceSettings
+from hyperinfer.workers.metrics.config import MetricsSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
@@ -40,6 +41,7 @@ WORKERS: tuple[tuple[str, str, type[msgspec.Struct]], ...] = (
     ("gateway", "Gateway", GatewaySettings),
     ("inference", "Inference", InferenceSettings),
     ("client", "Client (the bridge)", ClientSettings),
+    ("metrics", "Metrics", MetricsSettings),
 )
 
 

@@ -11,7 +11,7 @@ from hyperinfer.cli import guesses
 
 F = TypeVar("F", bound=Callable[..., object])
 
-WTYPES = ("auth", "gateway", "inference", "processor", "client")
+WTYPES = ("auth", "gateway", "inference", "processor", "client", "metrics")
 """Worker types; `processor` is another name of `inference`."""
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

@@ -18,6 +18,7 @@ SETTINGS = {
     "gateway": "GatewaySettings",
     "inference": "InferenceSettings",
     "client": "ClientSettings",
+    "metrics": "MetricsSettings",
 }
 """The worker types that there are, and the name of each one's settings in its `config.py`."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hyperinfer.kernel.compose import Part, Running
     from hyperinfer.workers.auth.config import AuthSettings
 
-ORDER = ("auth", "inference", "gateway")
+ORDER = ("auth", "inference", "gateway", "metrics")
 """Started in this order and stopped in reverse: the gateway answers what it has before the others leave."""
 
 BASE: dict[str, dict[str, Any]] = {"gateway": {"http.first_port": 3000}}
@@ -102,7 +102,7 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     ):
         started.set()
         settle()
-        running_auth, inference, gateway = workers
+        running_auth, inference, gateway, _ = workers
         if await until_ready([inference, running_auth, gateway], stop):
             swarm = f"off: {trouble}" if trouble else _swarm(net)
             link = "" if trouble or not net_settings(parts).driver else swarm_link(place.swarm) or ""

@@ -1,6 +1,7 @@
 """What every worker answers: `ping`, `getServiceHealth`, `getMetrics`, over the swarm and on its own port."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -12,6 +13,9 @@ from hyperinfer.facilities.net import NetStatus
 from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.worker import Service
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 
 class BaseMethods:
@@ -44,12 +48,19 @@ class BaseMethods:
         return self.look()
 
     async def metrics(self, request: Nothing, call: Call) -> MetricsText:
-        """Its metrics as text."""
-        return MetricsText(text=self.metrics_text().decode())
+        """Its metrics as text. A metrics worker, which asks everybody by itself, is told of this one alone."""
+        own = "metrics" in call.roles
+        return MetricsText(text=(generate_latest(self._registry) if own else self.metrics_text()).decode())
 
     def metrics_text(self) -> bytes:
-        """Its metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """What it shows in Prometheus' text format."""
+        shown = self._service.metrics_text
+        return generate_latest(self._registry) if shown is None else shown()
+
+    @property
+    def observe_routes(self) -> "Sequence[BaseRoute]":
+        """Further routes of its own port."""
+        return self._service.observe_routes
 
     def look(self) -> Health:
         """Its health now."""

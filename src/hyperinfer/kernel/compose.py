@@ -201,6 +201,7 @@ async def _serving(
                     do = f"run `hyperinfer invite --role {context.wtype}` on auth's machine, `hyperinfer join` here"
                     context.log.warning("no_member", do=do)
                 context.log.info("worker_running", key=context.identity.public_key.hex(), **addresses)
+                service.on_serving()
                 yield addresses
             status.say("draining")
             service.on_drain()

@@ -28,6 +28,8 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "GATEWAY_SERVICE_PORT": (("gateway", "http.port"),),
     "AUTH_SERVICE_PORT": (("auth", "observe.port"),),
     "INFERENCE_SERVICE_PORT": (("inference", "observe.port"),),
+    "METRICS_SERVICE_PORT": (("metrics", "observe.port"),),
+    "PROMETHEUS_PORT": (("metrics", "observe.port"),),
     "OLLAMA_URL": (("inference", "ollama.url"),),
     "OPENAI_API_KEY": (("inference", "openai.api_key"),),
     "OPENAI_BASE_URL": (("inference", "openai.url"),),

@@ -30,10 +30,15 @@ def listen_of(http: HttpSettings, *, drain_s: float = 5.0) -> Listen:
 
 def is_local(http: HttpSettings) -> bool:
     """Whether it can be reached from its own machine alone."""
+    return is_loopback(http.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens at this address can be reached from its own machine alone."""
     try:
-        return ipaddress.ip_address(http.host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return http.host == "localhost"
+        return host == "localhost"
 
 
 def _certificate(http: HttpSettings) -> "Certificate | None":

@@ -7,6 +7,7 @@ import msgspec
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.tracing import TracingSettings
 from hyperinfer.kernel.settings_tree import Secret
+from hyperinfer.kernel.settings_tree import Secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,12 +35,14 @@ class LogSettings(Settings, frozen=True):
 class ObserveSettings(Settings, frozen=True):
     """The worker's own port with `/metrics`, `/healthz` and `/readyz`.
 
-    `port` left out takes the type's default, or the next free one; a port that is set must be free. 0 takes any.
+    `port` left out takes the type's default, or the next free one; a port that is set must be free. 0 takes any. With a `token`,
+    metrics are shown to whoever sends it as `Authorization: Bearer …`; without one, while `host` is this machine's alone.
     """
 
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int | None = None
+    token: Secret | None = None
 
 
 class HttpSettings(Settings, frozen=True):

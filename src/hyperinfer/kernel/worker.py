@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -18,6 +18,9 @@ from hyperinfer.kernel.observation import Observation
 from hyperinfer.kernel.paths import Paths
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.swarm import SwarmKeys
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
 
 S = TypeVar("S", bound=WorkerSettings)
 
@@ -52,6 +55,10 @@ def no_reasons() -> Sequence[str]:
     return ()
 
 
+def nothing() -> None:
+    """Nothing is to be done then."""
+
+
 class Invited(Protocol):
     """Keys that may connect although they are no member's, to do what an invite allows; they come and go."""
 
@@ -69,7 +76,9 @@ class Service:
 
     `announces` are the names it is found under; `open_to_all` lets any peer connect (the gateway alone), otherwise
     members only, and whom auth has `invited`. `not_ready` says in sentences why it cannot serve now. `addresses` are
-    URLs that it serves, by name. `on_drain` is called when draining begins, before running calls are waited for.
+    URLs that it serves, by name. `on_serving` is called once it is answered and found, `on_drain` when draining begins, before
+    running calls are waited for. `metrics_text` is what it shows as its metrics to all but metrics workers, where that is more than
+    its own registry; `observe_routes` are further routes of its own port, under which it shows metrics.
     """
 
     routes: Sequence[Route]
@@ -78,7 +87,10 @@ class Service:
     authenticate: Authenticate | None = None
     invited: Invited | None = None
     not_ready: Callable[[], Sequence[str]] = no_reasons
-    on_drain: Callable[[], None] = lambda: None
+    on_serving: Callable[[], None] = nothing
+    on_drain: Callable[[], None] = nothing
+    metrics_text: Callable[[], bytes] | None = None
+    observe_routes: "Sequence[BaseRoute]" = ()
     addresses: dict[str, str] = field(default_factory=dict)
 
 

@@ -11,9 +11,10 @@ from hyperinfer.workers.auth.worker import WORKER as AUTH
 from hyperinfer.workers.client.worker import WORKER as CLIENT
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
 from hyperinfer.workers.inference.worker import WORKER as INFERENCE
+from hyperinfer.workers.metrics.worker import WORKER as METRICS
 
 EXAMPLES = Path(__file__).parents[3] / "config"
-WORKERS = (AUTH, GATEWAY, INFERENCE, CLIENT)
+WORKERS = (AUTH, GATEWAY, INFERENCE, CLIENT, METRICS)
 
 
 @pytest.mark.parametrize("worker", WORKERS, ids=lambda worker: worker.name)

@@ -11,7 +11,7 @@ import psutil
 from hyperinfer.cli.checks import Finding, Here, fail, ok, warn
 from hyperinfer.facilities.http.listen import PORTS_TRIED
 
-OBSERVED = {"gateway": 9100, "auth": 9101, "inference": 9102, "client": 9103}
+OBSERVED = {"gateway": 9100, "auth": 9101, "inference": 9102, "client": 9103, "metrics": 9105}
 """Each worker type's own port."""
 
 

@@ -1,0 +1,162 @@
+"""From metrics to figures: what a worker does just now, in numbers that a person can read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from hyperinfer.contracts import auth, directory, gateway, inference, logs, metrics, usage
+from hyperinfer.contracts.method import Method
+from hyperinfer.contracts.metrics import Figures, ModelFigures
+from hyperinfer.errors import BY_CODE, BackendFailed, DeadlineExceeded, InternalError, RemoteError, Unavailable
+from hyperinfer.workers.metrics.view import View
+
+NOW_S = 60.0
+"""What rates are taken over."""
+LATELY_S = 300.0
+"""What latencies are taken over: there may be few."""
+
+OUR_FAULTS = tuple(
+    code
+    for code, kind in BY_CODE.items()
+    if issubclass(kind, InternalError | Unavailable | DeadlineExceeded | BackendFailed | RemoteError)
+)
+"""How calls end that failed by no fault of who made them; over HTTP these are statuses from 500 on."""
+
+
+def _told(modules: Iterable[ModuleType]) -> tuple[str, ...]:
+    methods = {one.name: one for module in modules for one in vars(module).values() if isinstance(one, Method)}
+    return tuple(sorted(name for name, one in methods.items() if not one.quiet))
+
+
+REQUESTS = _told((auth, directory, gateway, inference, logs, metrics, usage))
+"""The methods that people's doings lead to, not the machines' own."""
+
+CALLS = "ai_platform_call_duration_seconds"
+ENDED = "ai_platform_requests_total"
+
+Figure = Callable[[View, str], float | None]
+"""A figure of a worker, by its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much counters grow in a second."""
+
+    metric: str
+    labels: Mapping[str, str]
+
+    def __call__(self, view: View, worker: str) -> float | None:
+        """Look."""
+        grown = view.increase(worker, self.metric, over_s=NOW_S, **self.labels)
+        return None if grown is None else grown / NOW_S
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of a histogram."""
+
+    metric: str
+
+    def __call__(self, view: View, worker: str) -> float | None:
+        """Look."""
+        return view.mean(worker, self.metric, over_s=LATELY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class P95:
+    """What 95 of 100 observations stay below."""
+
+    metric: str
+
+    def __call__(self, view: View, worker: str) -> float | None:
+        """Look."""
+        return view.quantile(worker, self.metric, 0.95, over_s=LATELY_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest value of a gauge, summed."""
+
+    metric: str
+
+    def __call__(self, view: View, worker: str) -> float | None:
+        """Look."""
+        return view.value(worker, self.metric)
+
+
+def error_rate(view: View, worker: str) -> float | None:
+    """The share of requests that failed by our fault."""
+    ended = view.increase(worker, ENDED, over_s=NOW_S, method=REQUESTS)
+    failed = view.increase(worker, ENDED, over_s=NOW_S, method=REQUESTS, status=OUR_FAULTS)
+    return (failed or 0.0) / ended if ended else None
+
+
+EVERYBODYS: dict[str, Figure] = {
+    "requests_per_s": Rate(f"{CALLS}_count", {}),
+    "error_rate": error_rate,
+    "latency_s": Mean(CALLS),
+    "latency_p95_s": P95(CALLS),
+    "in_flight": Newest("ai_platform_requests_in_flight"),
+    "cpu": Rate("process_cpu_seconds_total", {}),
+    "memory_bytes": Newest("process_resident_memory_bytes"),
+    "open_files": Newest("process_open_fds"),
+    "loop_lag_s": Newest("ai_platform_event_loop_lag_seconds"),
+}
+"""The figures of every worker, by their fields."""
+
+OF_TYPE: dict[str, dict[str, Figure]] = {
+    "gateway": {
+        "latency_s": Mean("ai_platform_request_duration_seconds"),
+        "latency_p95_s": P95("ai_platform_request_duration_seconds"),
+        "first_token_s": Mean("ai_platform_first_token_seconds"),
+        "tokens_per_s": Rate("ai_platform_tokens_total", {"kind": "completion"}),
+    },
+    "inference": {
+        "latency_s": Mean("ai_platform_request_duration_seconds"),
+        "latency_p95_s": P95("ai_platform_request_duration_seconds"),
+        "first_token_s": Mean("ai_platform_inference_first_token_seconds"),
+        "tokens_per_s": Rate("ai_platform_inference_tokens_total", {"kind": "completion"}),
+        "queued": Newest("ai_platform_inference_queued"),
+        "slots": Newest("ai_platform_inference_slots"),
+        "busy": Newest("ai_platform_inference_slots_busy"),
+    },
+    "client": {"round_trip_s": Newest("ai_platform_gateway_round_trip_seconds")},
+}
+"""Those of one type, in place of or beside them."""
+
+WHOLE = frozenset({"in_flight", "queued", "slots", "busy", "memory_bytes", "open_files"})
+"""Those that are whole numbers."""
+
+
+def figures_of(view: View, worker: str, wtype: str) -> Figures:
+    """The figures of a worker; what it does not show is none."""
+    found: dict[str, Any] = {}
+    for name, figure in (EVERYBODYS | OF_TYPE.get(wtype, {})).items():
+        value = figure(view, worker)
+        found[name] = int(value) if value is not None and name in WHOLE else value
+    return Figures(**found)
+
+
+# --- models ----------------------------------------------------------------------------------------------------
+
+SLOTS = "ai_platform_inference_slots"
+
+
+def models_of(view: View, worker: str) -> tuple[ModelFigures, ...]:
+    """The figures of each model that a worker has, by name."""
+    slots = {labels.get("model", ""): value for labels, value in view.values(worker, SLOTS)}
+    return tuple(_model(view, worker, name, int(count)) for name, count in sorted(slots.items()))
+
+
+def _model(view: View, worker: str, name: str, slots: int) -> ModelFigures:
+    tokens = view.increase(worker, "ai_platform_inference_tokens_total", over_s=NOW_S, model=name, kind="completion")
+    return ModelFigures(
+        name=name,
+        state="ready" if slots else "unloaded",
+        slots=slots,
+        busy=int(view.value(worker, "ai_platform_inference_slots_busy", model=name) or 0),
+        queued=int(view.value(worker, "ai_platform_inference_queued", model=name) or 0),
+        tokens_per_s=None if tokens is None else tokens / NOW_S,
+        first_token_s=view.mean(worker, "ai_platform_inference_first_token_seconds", over_s=LATELY_S, model=name),
+    )
