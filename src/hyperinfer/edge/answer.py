@@ -8,6 +8,7 @@ from hyperinfer.edge.compression import may_have_packed, may_pack, packed
 from hyperinfer.edge.dialects import WriteError
 from hyperinfer.edge.errors import RawHeaders, headers_of, status_of
 from hyperinfer.edge.request import RequestHead
+from hyperinfer.edge.seen import Seen
 from hyperinfer.errors import HyperinferError
 
 VARY = (b"vary", b"accept-encoding")
@@ -24,6 +25,7 @@ class Answer:
         "_began_s",
         "_headers",
         "_held",
+        "_seen",
         "_send",
         "_started",
         "_to_other_site",
@@ -32,10 +34,11 @@ class Answer:
         "lets_body_come",
     )
 
-    def __init__(self, send: Send, headers: RawHeaders) -> None:
+    def __init__(self, send: Send, headers: RawHeaders, seen: Seen) -> None:
         self._began_s = perf_counter()
         self._headers = headers
         self._held: Message | None = None
+        self._seen = seen
         self._send = send
         self._started = False
         self.head: RequestHead | None = None
@@ -56,11 +59,13 @@ class Answer:
                 return
         elif message["type"] == "http.response.start":
             self._started = True
+            self._seen.answered(message)
             if self._stamp(message):
                 self._held = message
                 return
-        else:
-            self._started = message["type"] == "websocket.accept"
+        elif message["type"] == "websocket.accept":
+            self._started = True
+            self._seen.answered(message)
         await self._send(message)
 
     async def empty(self, headers: RawHeaders) -> None:

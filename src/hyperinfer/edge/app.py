@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer import __version__
@@ -19,9 +19,11 @@ from hyperinfer.edge.no_route import NoRoute
 from hyperinfer.edge.openapi import document
 from hyperinfer.edge.operations import Group
 from hyperinfer.edge.platform import original
+from hyperinfer.edge.seen import requests_of, route_table
 from hyperinfer.edge.ws import PATH as WEB_SOCKET
 from hyperinfer.edge.ws import WebSocketRoute
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.observation import Observation
 from hyperinfer.kernel.settings import HttpSettings
 
 DIALECTS: Sequence[Dialect] = (openai.DIALECT, openai_responses.DIALECT, anthropic.DIALECT, ollama.DIALECT)
@@ -37,8 +39,16 @@ def groups(*, request_timeout_s: float, metrics: bool) -> Sequence[Group]:
     )
 
 
-def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: float, metrics: bool) -> ASGIApp:
-    """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port."""
+def create_app(
+    gateway: Caller,
+    settings: HttpSettings,
+    *,
+    request_timeout_s: float,
+    metrics: bool,
+    observation: Observation | None = None,
+) -> ASGIApp:
+    """The app over a gateway's contract. `metrics` says whether `/metrics` is shown to whoever reaches the port; `observation` is that
+    of the worker which has it, who counts and traces its requests."""
     bodies = Bodies(limit_bytes=settings.max_body_bytes)
     to_models = {
         path: ModelRoute(gateway, read, bodies=bodies, timeout_s=request_timeout_s)
@@ -74,7 +84,10 @@ def create_app(gateway: Caller, settings: HttpSettings, *, request_timeout_s: fl
 
     errors = {path: dialect.error for dialect in DIALECTS if dialect.error for path in dialect.paths}
     id_headers = {path: dialect.id_header for dialect in DIALECTS if dialect.id_header for path in dialect.paths}
-    return Guard(app, settings, errors={**errors, **original.ERRORS}, id_headers=id_headers)
+    fixed = {path: path for path in (*to_models, WEB_SOCKET)}
+    routes = {route.endpoint: route.path for route in router.routes if isinstance(route, Route)}
+    requests = requests_of(observation, route_table(fixed, routes))
+    return Guard(app, settings, requests=requests, errors={**errors, **original.ERRORS}, id_headers=id_headers)
 
 
 def _require_post(scope: Scope) -> None:

@@ -18,6 +18,7 @@ from hyperinfer.edge.errors import OUR_FAULT, PackedBody, RawHeaders, body_of
 from hyperinfer.edge.keys_in_urls import check_url
 from hyperinfer.edge.proxies import Proxies
 from hyperinfer.edge.request import HEAD, SAFE_METHODS, ClientGone, RequestHead, read_head
+from hyperinfer.edge.seen import Requests, Seen
 from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
 from hyperinfer.edge.ws.handshake import refusing
 from hyperinfer.errors import BadRequest, Draining, Forbidden, HyperinferError
@@ -48,7 +49,7 @@ a broken connection instead of the refusal, and sends it all again."""
 
 class Guard:
     """Refuses what must not reach a route, and turns every error into an answer: in OpenAI's shape, or as `errors` says
-    for a path; `id_headers` are further headers for the request's id, by path.
+    for a path; `id_headers` are further headers for the request's id, by path. `requests` sees every one.
 
     Bound to a wildcard, any address in digits is accepted as `Host`: a page that rebinds DNS to reach us always comes
     with its own name.
@@ -59,10 +60,12 @@ class Guard:
         app: ASGIApp,
         settings: HttpSettings,
         *,
+        requests: Requests,
         errors: Mapping[str, WriteError],
         id_headers: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         self._app = app
+        self._requests = requests
         self._hosts = LOOPBACK | {_plain(name) for name in (settings.host, *settings.hosts)} - WILDCARDS
         self._any_address = settings.host in WILDCARDS
         self._pages = Pages(settings.origins)
@@ -80,11 +83,15 @@ class Guard:
             scope["method"], send = HANDSHAKE, refusing(send)
         elif scope["type"] != "http":
             return
-        answer = Answer(send, self._headers_of_api if scope["path"].startswith(API) else self._headers)
+        with self._requests.one(scope) as seen:
+            await self._serve(scope, receive, send, seen)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, seen: Seen) -> None:
+        answer = Answer(send, self._headers_of_api if scope["path"].startswith(API) else self._headers, seen)
         try:
             if self._proxies:
                 self._proxies.look_through(scope)
-            head = answer.head = scope[HEAD] = read_head(scope)
+            head = answer.head = scope[HEAD] = seen.carries(read_head(scope))
             answer.id_header = self._id_headers.get(scope["path"], b"")
             answer.lets_body_come = (
                 head.content_length is not None and head.content_length <= DISCARDED * self._max_body_bytes
@@ -103,12 +110,15 @@ class Guard:
         except ClientGone:
             return
         except HyperinferError as error:
+            seen.error = error.code
             await answer.fail(error, self._writer(scope["path"]))
         except asyncio.CancelledError:  # the server stops, and has waited for as long as it may
+            seen.error = STOPPING.code
             await answer.fail(STOPPING, self._writer(scope["path"]))
             raise
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
             log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
+            seen.error = OUR_FAULT.code
             await answer.fail(OUR_FAULT, self._writer(scope["path"]))
 
     def _check(self, method: str, head: RequestHead) -> None:

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope
 
 from hyperinfer.contracts.method import Meta
 from hyperinfer.errors import BadRequest, Unauthenticated
+from hyperinfer.facilities import labels, tracing
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -26,7 +27,7 @@ class ClientGone(Exception):
 class RequestHead(msgspec.Struct, frozen=True):
     """The headers that matter here. `key` is a session token or an API key, `request_id` the client's label or ours;
     `two_keys` says that two headers hold different ones; `cache` is what the `x-hyperinfer-cache` header holds; `headers`
-    are all of them, the last one of each name."""
+    are all of them, the last one of each name. `traceparent` is the trace that it belongs to."""
 
     host: str
     origin: str | None
@@ -37,6 +38,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     two_keys: bool = False
     cache: bytes | None = None
     headers: Mapping[bytes, bytes] = {}
+    traceparent: str | None = None
 
     def __repr__(self) -> str:
         """Without what is secret of it."""
@@ -53,7 +55,7 @@ class RequestHead(msgspec.Struct, frozen=True):
     @property
     def meta(self) -> Meta:
         """What goes with each call that this request leads to."""
-        return Meta(key=self.key, request_id=self.request_id, remote=self.remote)
+        return Meta(key=self.key, request_id=self.request_id, traceparent=self.traceparent, remote=self.remote)
 
     @property
     def authenticated_meta(self) -> Meta:
@@ -84,6 +86,7 @@ def read_head(scope: Scope) -> RequestHead:
         two_keys=bearer is not None and other is not None and bearer != other,
         cache=found.get(CACHE.encode()),
         headers=found,
+        traceparent=_traceparent(found.get(b"traceparent")),
     )
 
 
@@ -98,6 +101,14 @@ async def watch(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     raise ClientGone
+
+
+def _traceparent(given: bytes | None) -> str | None:
+    """A trace that the client has begun; what makes no sense is as nothing."""
+    if given is None:
+        return None
+    text = given.decode("latin-1")
+    return text if tracing.parse(text) else None
 
 
 def _bearer(found: dict[bytes, bytes]) -> str | None:

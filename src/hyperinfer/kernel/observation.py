@@ -50,6 +50,8 @@ class Observation:
     ) -> None:
         self.service = service
         self.worker = worker or service
+        self.labels = Labels(self.worker)
+        self.registry = registry
         self.tracer = tracer
         self.tell = tell
         self._requests = Counters(

@@ -47,7 +47,13 @@ async def open_client(
     gateway = LinkedGateway(_place(context), peers=context.peers, clock=context.clock, wait_s=settings.wait_s)
     bridge = Bridge(gateway, own, observation=context.observation, registry=context.registry)
     local = is_local(settings.http)
-    app = create_app(bridge, settings.http, request_timeout_s=settings.request_timeout_s, metrics=local)
+    app = create_app(
+        bridge,
+        settings.http,
+        request_timeout_s=settings.request_timeout_s,
+        metrics=local,
+        observation=context.observation,
+    )
     if settings.use_local_session:
         app = _lending(app, settings, lender)
     reach = Reach(gateway, clock=context.clock, meters=meters, log=context.log, tell=tell)
