@@ -7,7 +7,6 @@ import msgspec
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.tracing import TracingSettings
 from hyperinfer.kernel.settings_tree import Secret
-from hyperinfer.kernel.settings_tree import Secret
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
