@@ -57,7 +57,7 @@ class Serving(Generic[B]):
         self.backend: B
         clock, registry, told = SystemClock(), CollectorRegistry(), InferenceSettings(**settings)
         cache = in_memory(told.cache, clock=clock, registry=registry)
-        self.service = InferenceService(told, clock=clock, meters=Meters(registry), cache=cache)
+        self.service = InferenceService(told, clock=clock, meters=Meters(registry, clock), cache=cache)
 
     @asynccontextmanager
     async def running(self, opened: AbstractAsyncContextManager[B]) -> AsyncIterator[None]:

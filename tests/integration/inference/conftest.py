@@ -106,7 +106,7 @@ async def house(
     """A service with the engine; models are looked for in `tmp_path/models`."""
     clock, registry = clock or SystemClock(), CollectorRegistry()
     llamacpp = LlamaCppSettings(**{"threads": 1, "context_tokens": 512, **settings})
-    meters = Meters(registry)
+    meters = Meters(registry, clock)
     given = InferenceSettings(llamacpp=llamacpp, queue=queue, default_model=default)
     cache = in_memory(given.cache, clock=clock, registry=registry)
     service = InferenceService(given, clock=clock, meters=meters, cache=cache)

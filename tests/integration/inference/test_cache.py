@@ -80,7 +80,9 @@ class Worker:
 async def worker(cache: CacheSettings = IN_MEMORY, *, secret: bytes = SECRET, **settings: Any) -> AsyncIterator[Worker]:
     registry, clock = CollectorRegistry(), SystemClock()
     async with open_cache(cache, secret=secret, clock=clock, registry=registry) as opened:
-        service = InferenceService(InferenceSettings(cache=cache), clock=clock, meters=Meters(registry), cache=opened)
+        service = InferenceService(
+            InferenceSettings(cache=cache), clock=clock, meters=Meters(registry, clock), cache=opened
+        )
         echo = Echo(EchoSettings(**settings), clock, service.refresh)
         service.add(echo)
         yield Worker(service, echo, registry)

@@ -79,7 +79,7 @@ async def house(engine: EngineServer) -> AsyncIterator[House]:
     server = ServerSettings(name="peer", url=engine.url, api_key=engine.key, look_every_s=1.0)
     settings, registry = InferenceSettings(), CollectorRegistry()
     cache = in_memory(settings.cache, clock=clock, registry=registry)
-    service = InferenceService(settings, clock=clock, meters=Meters(registry), cache=cache)
+    service = InferenceService(settings, clock=clock, meters=Meters(registry, clock), cache=cache)
     [checked] = servers_of(OpenAISettings(servers=(server,)))
     async with open_openai(checked, clock=clock, changed=service.refresh) as backend:
         service.add(backend)

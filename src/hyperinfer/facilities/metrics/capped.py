@@ -1,6 +1,6 @@
 """Meters of things that come and go: so many of them at a time, and none much longer than what it is of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -20,8 +20,8 @@ ROOM_EVERY_S = 60.0
 Meters = TypeVar("Meters")
 
 
-def _is_nowhere(_: str) -> bool:
-    return False
+def _nothing() -> Container[str]:
+    return ()
 
 
 class _Entry(Generic[Meters]):
@@ -36,8 +36,8 @@ class _Entry(Generic[Meters]):
 class CappedLabels(Generic[Meters]):
     """The meters of each value of one label, up to `most` values; what comes then shares `other`.
 
-    `make` looks them up in the families. What `is_there` keeps its series; what is not, and has not been asked for in `grace_s`,
-    loses them: whenever somebody looks at the metrics, or room is needed.
+    `make` looks them up in the families. What is `there` keeps its series; what is not, and has not been asked for in `grace_s`, loses
+    them: whenever somebody looks at the metrics, or room is needed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class CappedLabels(Generic[Meters]):
         most: int = MOST,
         grace_s: float = GRACE_S,
     ) -> None:
-        self.is_there: Callable[[str], bool] = _is_nowhere
+        self.there: Callable[[], Container[str]] = _nothing
         self._label_name = label_name
         self._families = families
         self._make = make
@@ -91,9 +91,9 @@ class CappedLabels(Generic[Meters]):
         return entry.meters
 
     def _let_go(self, now: float) -> None:
-        self._looked_at = now
+        self._looked_at, there = now, self.there()
         for value, entry in tuple(self._entries.items()):
-            if entry.is_used or self.is_there(value):
+            if entry.is_used or value in there:
                 entry.is_used, entry.seen_at = False, now
             elif now - entry.seen_at > self._grace_s:
                 del self._entries[value]

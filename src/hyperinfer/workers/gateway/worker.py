@@ -47,7 +47,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
         chance=Random(),
     )
     meters = Meters(context.registry, clock, settings.metrics)
-    meters.models.is_there = lambda model: model in fleet.offers
+    meters.models.there = lambda: fleet.offers
     ShownFleet(lambda: fleet.workers, lambda: balance.waiting, registry=context.registry)
     local = is_local(settings.http)
     own_key = context.identity.public_key

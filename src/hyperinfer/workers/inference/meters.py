@@ -1,18 +1,105 @@
 """What an inference worker counts, in Prometheus' terms. Labels are models that it has and codes that we know."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from hyperinfer.contracts.inference import ModelStatus
+from hyperinfer.contracts.inference import Processed, WorkerStatus
+from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.metrics import (
+    DURATIONS_S,
+    FIRST_TOKENS_S,
+    STEPS_S,
+    CappedLabels,
+    Counters,
+    Histograms,
+)
+from hyperinfer.workers.inference.times import Times
 
 SERVICE = "inference"
-MAX_MODELS = 256
-OTHER = "other"
-DURATIONS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-STEPS_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1, 2.5)
+MAX_MODELS = 100
+STATES = ("ready", "idle", "loading", "away")
 SPEEDS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 500, 1000)
+PREFIX = "ai_platform_inference"
+
+
+class Meters:
+    """The meters of a worker. A model gets labels of its own up to `MAX_MODELS`, then shares `other`; one that the worker has
+    no longer is let go of after a while."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Clock) -> None:
+        self.duration_s = Histograms(
+            "ai_platform_request_duration_seconds",
+            "From arrival to the end of an answer.",
+            ("service", "model"),
+            registry=registry,
+            buckets=DURATIONS_S,
+        )
+        self.first_token_s = Histograms(
+            f"{PREFIX}_first_token_seconds",
+            "From arrival, waiting included, to the first token.",
+            ("model",),
+            registry=registry,
+            buckets=FIRST_TOKENS_S,
+        )
+        self.tokens_per_s = Histograms(
+            f"{PREFIX}_tokens_per_second",
+            "Speed of an answer after its first token.",
+            ("model",),
+            registry=registry,
+            buckets=SPEEDS,
+        )
+        self.per_token_s = Histograms(
+            f"{PREFIX}_time_per_output_token_seconds",
+            "From one token to the next, after the first one, on average over an answer.",
+            ("model",),
+            registry=registry,
+            buckets=STEPS_S,
+        )
+        self.queued_s = Histograms(
+            f"{PREFIX}_queue_seconds",
+            "How long a slot was waited for.",
+            ("model",),
+            registry=registry,
+            buckets=FIRST_TOKENS_S,
+        )
+        self.refused = Counters(
+            f"{PREFIX}_refused",
+            "Requests that got no slot: the queue was full, they would have been or were too late, another person needed the "
+            "place, they had waited long enough, or the model has gone.",
+            ("model", "reason"),
+            registry=registry,
+        )
+        self.tokens = Counters(
+            f"{PREFIX}_tokens", "Tokens by the backend's count.", ("model", "kind"), registry=registry
+        )
+        self.restarts = Counters(
+            f"{PREFIX}_backend_restarts", "Engines started again.", ("backend",), registry=registry
+        )
+        of_models = (
+            self.duration_s,
+            self.first_token_s,
+            self.tokens_per_s,
+            self.per_token_s,
+            self.queued_s,
+            self.refused,
+            self.tokens,
+        )
+        self.models = CappedLabels("model", of_models, self._model, registry=registry, clock=clock, most=MAX_MODELS)
+        self._registry = registry
+
+    def model(self, name: str) -> "ModelMeters":
+        """The meters of a model that the worker has."""
+        return self.models.of(name)
+
+    def show(self, status: Callable[[], WorkerStatus]) -> None:
+        """Show models, slots, queues and backends as they are whenever somebody looks."""
+        self.models.there = lambda: {model.name for model in status().models}
+        self._registry.register(Shown(status))
+
+    def _model(self, label: str) -> "ModelMeters":
+        return ModelMeters(self, label)
 
 
 class ModelMeters:
@@ -30,7 +117,7 @@ class ModelMeters:
         "tokens_per_s",
     )
 
-    def __init__(self, meters: "Meters", label: str) -> None:
+    def __init__(self, meters: Meters, label: str) -> None:
         self.duration_s = meters.duration_s.labels(SERVICE, label)
         self.first_token_s = meters.first_token_s.labels(label)
         self.tokens_per_s = meters.tokens_per_s.labels(label)
@@ -41,92 +128,41 @@ class ModelMeters:
         self._refused = meters.refused
         self._label = label
 
+    def answered(self, processed: Processed, times: Times, *, speed: float) -> None:
+        """A request has been answered; `speed` is in tokens a second after the first one, 0 if there was no second."""
+        self.first_token_s.observe(times.first_token_s)
+        self.duration_s.observe(times.duration_s)
+        self.prompt_tokens.inc(processed.usage.prompt_tokens)
+        self.completion_tokens.inc(processed.usage.completion_tokens)
+        if speed:
+            self.tokens_per_s.observe(speed)
+            self.per_token_s.observe(1 / speed)
+
     def refused(self, reason: str) -> None:
         """Count a request that got no slot, by why."""
         self._refused.labels(self._label, reason).inc()
 
 
-class Meters:
-    """The meters of a worker. A model gets labels of its own up to `MAX_MODELS`, then shares `other`."""
+class Shown:
+    """Gauges read from the worker's status, so that they can never lag behind it."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.duration_s = Histogram(
-            "ai_platform_request_duration_seconds",
-            "From arrival to the end of the answer.",
-            ("service", "model"),
-            registry=registry,
-            buckets=DURATIONS_S,
-        )
-        self.first_token_s = Histogram(
-            "ai_platform_inference_first_token_seconds",
-            "From arrival, waiting included, to the first token.",
-            ("model",),
-            registry=registry,
-            buckets=DURATIONS_S,
-        )
-        self.tokens_per_s = Histogram(
-            "ai_platform_inference_tokens_per_second",
-            "Speed of one answer after its first token.",
-            ("model",),
-            registry=registry,
-            buckets=SPEEDS,
-        )
-        self.per_token_s = Histogram(
-            "ai_platform_inference_time_per_output_token_seconds",
-            "From one token to the next, after the first one, on average over an answer.",
-            ("model",),
-            registry=registry,
-            buckets=STEPS_S,
-        )
-        self.queued_s = Histogram(
-            "ai_platform_inference_queue_seconds",
-            "How long a slot was waited for.",
-            ("model",),
-            registry=registry,
-            buckets=DURATIONS_S,
-        )
-        self.refused = Counter(
-            "ai_platform_inference_refused",
-            "Requests that got no slot, by why.",
-            ("model", "reason"),
-            registry=registry,
-        )
-        self.tokens = Counter(
-            "ai_platform_inference_tokens", "Tokens by the backend's count.", ("model", "kind"), registry=registry
-        )
-        self.restarts = Counter(
-            "ai_platform_inference_backend_restarts", "Engines started again.", ("backend",), registry=registry
-        )
-        self._registry = registry
-        self._models: dict[str, ModelMeters] = {}
-
-    def model(self, name: str) -> ModelMeters:
-        """The meters of a model that the worker has."""
-        found = self._models.get(name)
-        if found is None:
-            label = name if len(self._models) < MAX_MODELS else OTHER
-            found = self._models.get(label) or ModelMeters(self, label)
-            self._models[label] = found
-        return found
-
-    def show_load(self, statuses: Callable[[], Iterable[ModelStatus]]) -> None:
-        """Show slots and queues as they are whenever somebody looks."""
-        self._registry.register(Load(statuses))
-
-
-class Load:
-    """Gauges read from the models' status, so that they can never lag behind it."""
-
-    def __init__(self, statuses: Callable[[], Iterable[ModelStatus]]) -> None:
-        self._statuses = statuses
+    def __init__(self, status: Callable[[], WorkerStatus]) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        """Slots, those taken, and how many requests wait."""
-        slots = GaugeMetricFamily("ai_platform_inference_slots", "Slots of a model.", labels=["model"])
-        busy = GaugeMetricFamily("ai_platform_inference_slots_busy", "Slots taken.", labels=["model"])
-        queued = GaugeMetricFamily("ai_platform_inference_queued", "Requests that wait for a slot.", labels=["model"])
-        for status in list(self._statuses())[:MAX_MODELS]:
-            slots.add_metric([status.name], status.slots)
-            busy.add_metric([status.name], status.busy)
-            queued.add_metric([status.name], status.queued)
-        yield from (slots, busy, queued)
+        """Slots, those taken, how many requests wait, and which models and backends there are."""
+        status = self._status()
+        slots = GaugeMetricFamily(f"{PREFIX}_slots", "Slots of a model.", labels=["model"])
+        busy = GaugeMetricFamily(f"{PREFIX}_slots_busy", "Slots taken.", labels=["model"])
+        queued = GaugeMetricFamily(f"{PREFIX}_queued", "Requests that wait for a slot.", labels=["model"])
+        for model in status.models[:MAX_MODELS]:
+            slots.add_metric([model.name], model.slots)
+            busy.add_metric([model.name], model.busy)
+            queued.add_metric([model.name], model.queued)
+        models = GaugeMetricFamily(f"{PREFIX}_models", "Models by state.", labels=["state"])
+        for state in STATES:
+            models.add_metric([state], sum(model.state == state for model in status.models))
+        up = GaugeMetricFamily(f"{PREFIX}_backend_up", "Whether a backend can be reached.", labels=["backend"])
+        for backend in {backend.name: backend for backend in status.backends}.values():
+            up.add_metric([backend.name], backend.available)
+        yield from (slots, busy, queued, models, up)

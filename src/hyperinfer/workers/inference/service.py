@@ -61,7 +61,7 @@ class InferenceService:
         self._running = 0
         self._counting = 0
         self._draining = False
-        meters.show_load(lambda: self.status().models)
+        meters.show(self.status)
 
     def add(self, backend: Backend) -> None:
         """Serve the models of this backend too."""
@@ -194,14 +194,7 @@ class InferenceService:
     def _measure(self, model: Model, processed: Processed, times: Times) -> None:
         tokens = processed.usage.completion_tokens
         speed = model.served(tokens, first_token_s=times.first_token_s - times.waited_s, later_s=times.later_s)
-        meters = self._meters.model(model.name)
-        meters.first_token_s.observe(times.first_token_s)
-        meters.duration_s.observe(times.duration_s)
-        meters.prompt_tokens.inc(processed.usage.prompt_tokens)
-        meters.completion_tokens.inc(tokens)
-        if speed:
-            meters.tokens_per_s.observe(speed)
-            meters.per_token_s.observe(1 / speed)
+        self._meters.model(model.name).answered(processed, times, speed=speed)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

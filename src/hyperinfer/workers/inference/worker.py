@@ -21,7 +21,7 @@ from hyperinfer.workers.inference.service import InferenceService
 async def open_inference(context: Context[InferenceSettings], own: Caller) -> AsyncIterator[Service]:
     """Run an inference worker; its models load while it is already found and asked."""
     settings = context.settings
-    meters = Meters(context.registry)
+    meters = Meters(context.registry, context.clock)
     async with AsyncExitStack() as parts:
         cache = await parts.enter_async_context(
             open_cache(

@@ -58,7 +58,7 @@ def test_what_is_not_used_goes_after_the_grace_and_makes_room(stand: Stand) -> N
 
 def test_what_is_there_stays_however_long_nobody_uses_it(stand: Stand) -> None:
     there = {"a"}
-    stand.models.is_there = there.__contains__
+    stand.models.there = lambda: there
     stand.ask("a", "b")
     for _ in range(10):
         stand.clock.advance(300)

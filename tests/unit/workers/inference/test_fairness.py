@@ -35,7 +35,7 @@ class House:
         self.service = InferenceService(
             settings,
             clock=self.clock,
-            meters=Meters(registry),
+            meters=Meters(registry, self.clock),
             cache=in_memory(settings.cache, clock=self.clock, registry=registry),
         )
         echo = EchoSettings(slots=slots, first_token_s=GENERATION_S)

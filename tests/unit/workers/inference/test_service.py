@@ -103,7 +103,7 @@ class House:
         self.service = InferenceService(
             given,
             clock=clock,
-            meters=Meters(self.registry),
+            meters=Meters(self.registry, clock),
             cache=in_memory(given.cache, clock=clock, registry=self.registry),
         )
         for backend in backends:

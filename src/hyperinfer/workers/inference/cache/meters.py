@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
+
+from hyperinfer.facilities.metrics import Counters
 
 
 class CacheMeters:
@@ -11,12 +13,12 @@ class CacheMeters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         name = "ai_platform_inference_cache"
-        lookups = Counter(f"{name}_lookups", "Requests looked up in the cache.", ("result",), registry=registry)
+        lookups = Counters(f"{name}_lookups", "Requests looked up in the cache.", ("result",), registry=registry)
         self.hit = lookups.labels("hit")
         self.miss = lookups.labels("miss")
-        self.failures = Counter(f"{name}_failures", "What Redis did not do for the cache.", registry=registry)
-        self._evictions = Counter(f"{name}_evictions", "Answers given up, by why.", ("reason",), registry=registry)
-        self._skipped = Counter(f"{name}_skipped", "Answers not kept, by why.", ("reason",), registry=registry)
+        self.failures = Counters(f"{name}_failures", "What Redis did not do for the cache.", registry=registry).labels()
+        self._evictions = Counters(f"{name}_evictions", "Answers given up, by why.", ("reason",), registry=registry)
+        self._skipped = Counters(f"{name}_skipped", "Answers not kept, by why.", ("reason",), registry=registry)
         self._bytes = Gauge(f"{name}_bytes", "Memory that kept answers take.", registry=registry)
         self._entries = Gauge(f"{name}_entries", "Answers kept in memory.", registry=registry)
 
