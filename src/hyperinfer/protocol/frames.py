@@ -30,6 +30,8 @@ class Op(IntEnum):
     LOOKUP = 8
     CONNECT = 9
     CLOSE = 10
+    MEASURE = 15
+    WHEREABOUTS = 16
     REQUEST = 11
     EVENT = 12
     RESULT = 13

@@ -6,7 +6,7 @@ from hyperinfer.facilities.net.driver.unreachable import unreachable
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("PEER_NOT_FOUND", "not_found"),
+        ("PEER_NOT_FOUND", "offline"),
         ("PEER_CONNECTION_FAILED", "refused"),
         ("CLOSED", "refused"),
         ("", "refused"),
@@ -17,6 +17,6 @@ from hyperinfer.facilities.net.driver.unreachable import unreachable
 )
 def test_the_reason_is_told_by_the_code_and_said_in_a_sentence(code: str, reason: str) -> None:
     error = unreachable(code)
-    assert error.details == {"reason": reason}
+    assert error.details["reason"] == reason
     assert error.message.startswith("The peer cannot be reached: ")
     assert error.message.endswith(".")

@@ -30,7 +30,7 @@ MOMENT = timedelta(seconds=30)
 UNAUTHENTICATED, TOO_MANY = 401, 429
 
 MENDS = {
-    unreachable.NOT_FOUND: "Is it running, and online (`hyperinfer status` there)? Is the link right (`hyperinfer link` there)?",
+    unreachable.OFFLINE: "Is it running, and online (`hyperinfer status` there)? Is the link right (`hyperinfer link` there)?",
     unreachable.REFUSED: "Try again in a moment. A worker must be a member: `hyperinfer members list` on auth's machine.",
     unreachable.NOT_PUNCHED: "Put one of the two behind another router, or where it has a public address.",
     unreachable.NO_ANSWER: "Try again, and look at the network between.",

@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-import psutil
-
 from hyperinfer.cli.checks import Finding, Here, counted, fail, ok, warn
 from hyperinfer.errors import StartError
 from hyperinfer.facilities.net.driver import install
 from hyperinfer.facilities.net.settings import NetSettings
-from hyperinfer.facilities.net.surroundings import Router, Surroundings, look
+from hyperinfer.facilities.net.surroundings import Router, Surroundings, look, own_addresses
 
 VERSION_S = 5.0
 INSTALL = "hyperinfer driver install"
@@ -34,8 +32,8 @@ async def check(here: Here) -> Sequence[Finding]:
     except StartError as error:
         mend = f"Remove {install.folder()}, then: {INSTALL}"
         return [node, fail(DRIVER, error.message, mend)]
-    own = {address.address for there in psutil.net_if_addrs().values() for address in there}
-    return [node, ok(DRIVER, f"installed in {install.folder()}"), *surroundings(seen, settings, seen.router(own))]
+    judged = surroundings(seen, settings, seen.router(own_addresses()))
+    return [node, ok(DRIVER, f"installed in {install.folder()}"), *judged]
 
 
 def surroundings(seen: Surroundings, settings: NetSettings, router: Router) -> list[Finding]:

@@ -4,9 +4,9 @@ Bytes only: nothing here knows methods, JSON or roles. `memory` carries them ins
 adds everything outside it through the driver; a worker cannot tell the difference.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 MAX_MESSAGE_BYTES = 15 * 1024 * 1024
 """Largest payload of a call, reply or event; above 16 MB the channel of the official stack dies."""
@@ -33,6 +33,33 @@ class Admission:
 
 
 NOBODY = Admission()
+
+
+How = Literal["here", "direct", "punched", "relayed"]
+"""How a connection was made: inside the process; to an address as it is; through a hole that was punched in routers; by way of
+a third party."""
+
+Whereabouts = Literal["here", "absent", "silent", "refused", "full", "unknown"]
+"""What the DHT tells of a peer: served by this process; nobody announces the key; somebody did within the last 20 minutes and
+says nothing; it has refused us; it had no room for us; could not be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """One connection as it is now. `inbound` is one that the peer has made; bytes are those of the wire. What the routers of
+    both sides do is known where a hole was punched by us; see `surroundings.Router`."""
+
+    remote_key: bytes
+    remote_host: str = ""
+    inbound: bool
+    how: How
+    age_s: float
+    round_trip_s: float | None = None
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    in_flight: int = 0
+    router: str = ""
+    remote_router: str = ""
 
 
 class Link(Protocol):
@@ -118,17 +145,36 @@ class Endpoint(Protocol):
     async def lookup(self, topic: bytes) -> list[bytes]:
         """Public keys announced under a topic, those of this process first, without duplicates."""
 
+    def links(self) -> Sequence[LinkState]:
+        """Every open connection, ours and our peers', with figures as `measure` last found them."""
+
+    async def measure(self) -> None:
+        """Bring the figures of the connections up to date; what cannot be measured in time keeps those it had."""
+
+    def on_end(self, listener: Callable[[LinkState], None]) -> None:
+        """Be told of every connection that has ended, with its last figures."""
+
+    async def whereabouts(self, public_key: bytes) -> Whereabouts:
+        """What the DHT tells of a peer that was not reached. Takes seconds, and has a deadline."""
+
     async def close(self) -> None:
         """Withdraw all topics and end all connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetStatus:
-    """What the net can reach now: `state` is `local` (no driver), `online` or `offline`, with the reason."""
+    """What the net can reach now: `state` is `local` (no driver), `online` or `offline`, with the reason.
+
+    `router` is what stands between this machine and the DHT (`surroundings.Router`), `host` its address as nodes of the DHT
+    see it, where they agree; `nodes` is how many it knows.
+    """
 
     state: str
     reason: str = ""
     driver_restarts: int = 0
+    router: str = ""
+    host: str = ""
+    nodes: int = 0
 
     @property
     def sentence(self) -> str:

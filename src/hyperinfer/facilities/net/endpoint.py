@@ -2,16 +2,26 @@
 
 import asyncio
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 
 from hyperinfer.errors import DriverLost, HyperinferError
-from hyperinfer.facilities.net import NOBODY, Admission, Identity, Inbound, Link
+from hyperinfer.facilities.net import (
+    NOBODY,
+    Admission,
+    How,
+    Identity,
+    Inbound,
+    Link,
+    LinkState,
+    Whereabouts,
+)
 from hyperinfer.facilities.net.driver.process import DriverProcess
 from hyperinfer.facilities.net.link import DriverLink
-from hyperinfer.facilities.net.memory import MemoryEndpoint
+from hyperinfer.facilities.net.memory import MemoryEndpoint, tell_nobody
 from hyperinfer.protocol.frames import Op
 
 if TYPE_CHECKING:
@@ -26,6 +36,17 @@ KEY_BYTES = 32
 CONNECT = struct.Struct("<III")
 """Time allowed, and where a router's ports must be guessed, both in ms, and the handle of the link; the key follows."""
 
+WHEREABOUTS_S = 4.0
+"""How long the DHT may take to tell where a peer is."""
+
+
+class Connected(msgspec.Struct, frozen=True, rename="camel"):
+    """What the driver tells of a connection that it made."""
+
+    how: How
+    router: str
+    remote_router: str
+
 
 class HyperswarmEndpoint:
     """One identity: served in this process for this process, and by the driver for all others."""
@@ -39,6 +60,7 @@ class HyperswarmEndpoint:
         self._methods: tuple[str, ...] = ()
         self._admission = NOBODY
         self._announcing: dict[bytes, asyncio.Task[None]] = {}
+        self._tell_end: Callable[[LinkState], None] = tell_nobody
 
     @property
     def public_key(self) -> bytes:
@@ -66,13 +88,15 @@ class HyperswarmEndpoint:
         handle = self._net.new_handle()
         punch_s = max(timeout_s, self._net.settings.punch_timeout_s)
         # Known before it is open: what the peer sends first may come together with the answer.
-        link = DriverLink(driver, self._net.links, handle, public_key, inbound)
+        link = DriverLink(driver, self._net.links, handle, public_key, inbound, endpoint=self.handle)
         try:
             payload = CONNECT.pack(int(timeout_s * 1000), int(punch_s * 1000), handle) + public_key
-            await driver.command(Op.CONNECT, self.handle, payload, timeout_s=timeout_s + punch_s + 1.0)
+            told = await driver.command(Op.CONNECT, self.handle, payload, timeout_s=timeout_s + punch_s + 1.0)
         except BaseException:
             link.close()
             raise
+        made = msgspec.json.decode(told, type=Connected)
+        link.figures.how, link.figures.router, link.figures.remote_router = made.how, made.router, made.remote_router
         link.opened()
         return link
 
@@ -108,6 +132,38 @@ class HyperswarmEndpoint:
         found |= dict.fromkeys(keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES))
         return list(found)
 
+    def links(self) -> Sequence[LinkState]:
+        """Every open connection, inside the process and outside."""
+        return [*self._local.links(), *(link.state() for link in self._net.links.of(self.handle))]
+
+    async def measure(self) -> None:
+        """Bring their figures up to date."""
+        await self._net.measure()
+
+    def on_end(self, listener: Callable[[LinkState], None]) -> None:
+        """Be told of every connection that has ended."""
+        self._tell_end = listener
+        self._local.on_end(listener)
+
+    def ended(self, state: LinkState) -> None:
+        """A connection of ours has ended."""
+        self._tell_end(state)
+
+    async def whereabouts(self, public_key: bytes) -> Whereabouts:
+        """What the DHT tells of a peer."""
+        if await self._local.whereabouts(public_key) == "here":
+            return "here"
+        if self._net.status().state != "online":
+            return "unknown"
+        try:
+            driver = self._net.running()
+            told = await driver.command(Op.WHEREABOUTS, self.handle, public_key, timeout_s=WHEREABOUTS_S)
+        except HyperinferError as error:
+            log.debug("whereabouts_unknown", reason=error.message)
+            return "unknown"
+        where: Whereabouts = msgspec.convert(told.decode(), Whereabouts)
+        return where
+
     async def close(self) -> None:
         """Withdraw all topics and end all connections."""
         for task in self._announcing.values():
@@ -133,11 +189,21 @@ class HyperswarmEndpoint:
     def _announce(self, topic: bytes) -> None:
         self._announcing[topic] = asyncio.create_task(self._keep_announcing(topic), name="announce")
 
-    def opened(self, handle: int, public_key: bytes, *, host: str) -> None:
-        """The driver has accepted a connection for us."""
+    def opened(self, handle: int, told: bytes, *, host: str) -> None:
+        """The driver has accepted a connection for us: from which key, and how it was made."""
         if self._inbound is not None:
-            links = self._net.links
-            DriverLink(self._net.running(), links, handle, public_key, self._inbound, remote_host=host).opened()
+            link = DriverLink(
+                self._net.running(),
+                self._net.links,
+                handle,
+                told[:KEY_BYTES],
+                self._inbound,
+                endpoint=self.handle,
+                remote_host=host,
+                is_inbound=True,
+            )
+            link.figures.how = msgspec.convert(told[KEY_BYTES:].decode(), How)
+            link.opened()
 
     async def _listen(self, driver: DriverProcess) -> Any:
         return await driver.command_json(Op.LISTEN, self.handle, {"methods": self._methods, **self._admitted()})

@@ -5,16 +5,18 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import msgspec
 import structlog
 
 from hyperinfer.errors import DeadlineExceeded, DriverLost, HyperinferError, StartError
-from hyperinfer.facilities.net import Identity, NetStatus
+from hyperinfer.facilities.net import How, Identity, NetStatus
 from hyperinfer.facilities.net.driver.install import Say, ensure_installed, node_path
 from hyperinfer.facilities.net.driver.process import DriverProcess
 from hyperinfer.facilities.net.endpoint import HyperswarmEndpoint
-from hyperinfer.facilities.net.link import DriverLink
+from hyperinfer.facilities.net.link import DriverLink, Links
 from hyperinfer.facilities.net.memory import MemoryNet
 from hyperinfer.facilities.net.settings import NetSettings
+from hyperinfer.facilities.net.surroundings import Surroundings, own_addresses
 from hyperinfer.facilities.tasks import background
 from hyperinfer.protocol.frames import Op
 
@@ -24,6 +26,15 @@ FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 STEADY_S = 30.0
 """A driver that lived as long as this is restarted as if for the first time."""
+MEASURE_S = 1.0
+"""How long the driver may take to tell the figures of its connections, and for how long they are new enough for everybody."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What the driver tells of its connections: handle, how, round trip in ms, bytes sent and received of each."""
+
+    links: tuple[tuple[int, How, float | None, int, int], ...]
+    surroundings: Surroundings
 
 
 class HyperswarmNet:
@@ -34,7 +45,9 @@ class HyperswarmNet:
         self._say = say
         self.hub = MemoryNet()
         self.driver: DriverProcess | None = None
-        self.links: dict[int, DriverLink] = {}
+        self.links = Links(self._ended_link)
+        self._surroundings: Surroundings | None = None
+        self._measured_at = float("-inf")
         self._endpoints: dict[int, HyperswarmEndpoint] = {}
         self._handles = 0
         self._link_handles = itertools.count(1, 2)  # ours are odd, the driver's even
@@ -55,7 +68,33 @@ class HyperswarmNet:
     def status(self) -> NetStatus:
         """What can be reached now."""
         state = "online" if self._online else "offline"
-        return NetStatus(state, "" if self._online else self._reason, self._restarts)
+        reason = "" if self._online else self._reason
+        seen = self._surroundings
+        if seen is None or not self._online:
+            return NetStatus(state, reason, self._restarts)
+        router = seen.router(own_addresses()) if self.settings.behind_router else "none"
+        return NetStatus(state, reason, self._restarts, router, seen.host or "", seen.nodes)
+
+    async def measure(self) -> None:
+        """Bring the figures of all connections up to date; what the driver does not tell in time stays as it was."""
+        now = asyncio.get_running_loop().time()
+        if now - self._measured_at < MEASURE_S:
+            return
+        self._measured_at = now
+        try:
+            told = await self.running().command(Op.MEASURE, timeout_s=MEASURE_S)
+        except HyperinferError as error:
+            log.debug("links_not_measured", reason=error.message)
+            return
+        measured = msgspec.json.decode(told, type=Measured)
+        self._surroundings = measured.surroundings
+        for handle, how, round_trip_ms, sent_bytes, received_bytes in measured.links:
+            link = self.links.get(handle)
+            if link is None:
+                continue
+            link.figures.how = how
+            link.figures.round_trip_s = None if round_trip_ms is None else round_trip_ms / 1000
+            link.figures.sent_bytes, link.figures.received_bytes = sent_bytes, received_bytes
 
     def new_handle(self) -> int:
         """A handle for a link of ours."""
@@ -70,6 +109,11 @@ class HyperswarmNet:
     def forget(self, endpoint: HyperswarmEndpoint) -> None:
         """An endpoint has been closed."""
         self._endpoints.pop(endpoint.handle, None)
+
+    def _ended_link(self, link: DriverLink) -> None:
+        endpoint = self._endpoints.get(link.endpoint)
+        if endpoint is not None:
+            endpoint.ended(link.state())
 
     # --- the driver's life ----------------------------------------------------------------------------------
 
@@ -133,8 +177,7 @@ class HyperswarmNet:
     def _lost(self) -> None:
         self._online = False
         self._reason = "the swarm driver has ended and is being restarted"
-        for link in tuple(self.links.values()):
-            link.lost(DriverLost("The swarm driver ended with this call in flight; it is being restarted."))
+        self.links.lose(DriverLost("The swarm driver ended with this call in flight; it is being restarted."))
 
     # --- what the driver sends ------------------------------------------------------------------------------
 
@@ -146,6 +189,8 @@ class HyperswarmNet:
             endpoint = self._endpoints.get(call_id)
             if endpoint is not None:
                 endpoint.opened(handle, payload, host=name)
+        elif op == Op.LINK_CLOSED:
+            self.links.told(handle, payload)
         elif op == Op.STATUS:
             self._online = name == "online"
             self._reason = "" if self._online else "no node of the DHT answers"

@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hyperinfer.errors import (
     DeadlineExceeded,
@@ -10,7 +13,7 @@ from hyperinfer.errors import (
     RemoteError,
     UnknownMethod,
 )
-from hyperinfer.facilities.net import Inbound
+from hyperinfer.facilities.net import How, Inbound, LinkState
 from hyperinfer.facilities.net.driver.process import MAX_ID, DriverProcess
 from hyperinfer.facilities.net.memory import MAX_ANSWERING, check_size
 from hyperinfer.protocol.frames import Op
@@ -18,7 +21,66 @@ from hyperinfer.protocol.frames import Op
 SWEEP_S = 0.05
 """How late a call may notice that its time has passed."""
 
-Links = dict[int, "DriverLink"]
+CARRIED = struct.Struct("<QQ")
+"""Bytes sent and received, told at the end of a connection."""
+
+
+class Links:
+    """The connections of one driver, by handle. `on_end` is told of each that was open and has ended, once all is known of it."""
+
+    def __init__(self, on_end: Callable[["DriverLink"], None]) -> None:
+        self._on_end = on_end
+        self._open: dict[int, DriverLink] = {}
+        self._ending: dict[int, DriverLink] = {}
+
+    def of(self, endpoint: int) -> "list[DriverLink]":
+        """Those of an endpoint that are open."""
+        return [link for link in self._open.values() if link.endpoint == endpoint and link.is_open]
+
+    def get(self, handle: int) -> "DriverLink | None":
+        """One that has not ended."""
+        return self._open.get(handle)
+
+    def add(self, link: "DriverLink") -> None:
+        """One that opens."""
+        self._open[link.handle] = link
+
+    def remove(self, link: "DriverLink", *, is_told: bool) -> None:
+        """One that has ended; unless the driver said so, it has still to tell what went over it."""
+        self._open.pop(link.handle, None)
+        if not link.has_opened:
+            return
+        if is_told:
+            self._on_end(link)
+        else:
+            self._ending[link.handle] = link
+
+    def told(self, handle: int, payload: bytes) -> None:
+        """The driver says what went over one that we ended."""
+        link = self._ending.pop(handle, None)
+        if link is not None:
+            link.carried(payload)
+            self._on_end(link)
+
+    def lose(self, error: HyperinferError) -> None:
+        """The driver has gone, and all with it."""
+        for link in tuple(self._open.values()):
+            link.lost(error)
+        ending, self._ending = self._ending, {}
+        for link in ending.values():
+            self._on_end(link)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the driver told last of a connection."""
+
+    how: How = "direct"
+    round_trip_s: float | None = None
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    router: str = ""
+    remote_router: str = ""
 
 
 class DriverLink:
@@ -32,13 +94,18 @@ class DriverLink:
         remote_key: bytes,
         inbound: Inbound,
         *,
+        endpoint: int,
         remote_host: str = "",
+        is_inbound: bool = False,
     ) -> None:
         self._driver = driver
         self._links = links
-        self._handle = handle
+        self.handle = handle
         self._remote_key = remote_key
         self._remote_host = remote_host
+        self._is_inbound = is_inbound
+        self.endpoint = endpoint
+        self.figures = Figures()
         self._inbound = inbound
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
@@ -48,8 +115,8 @@ class DriverLink:
         self._closed = asyncio.Event()
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._opened = False
-        links[handle] = self
+        self._opened_at: float | None = None
+        links.add(self)
 
     @property
     def remote_key(self) -> bytes:
@@ -68,8 +135,40 @@ class DriverLink:
 
     def opened(self) -> None:
         """The connection is open."""
-        self._opened = True
+        self._opened_at = asyncio.get_running_loop().time()
         self._inbound.on_open(self)
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether it was ever open."""
+        return self._opened_at is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has opened and not ended."""
+        return self.has_opened and not self.closed
+
+    def state(self) -> LinkState:
+        """What is known of it now."""
+        figures, now = self.figures, asyncio.get_running_loop().time()
+        return LinkState(
+            remote_key=self._remote_key,
+            remote_host=self._remote_host,
+            inbound=self._is_inbound,
+            how=figures.how,
+            age_s=now - self._opened_at if self._opened_at is not None else 0.0,
+            round_trip_s=figures.round_trip_s,
+            sent_bytes=figures.sent_bytes,
+            received_bytes=figures.received_bytes,
+            in_flight=len(self._waiting),
+            router=figures.router,
+            remote_router=figures.remote_router,
+        )
+
+    def carried(self, payload: bytes) -> None:
+        """The driver told what went over it in all."""
+        if len(payload) == CARRIED.size:
+            self.figures.sent_bytes, self.figures.received_bytes = CARRIED.unpack(payload)
 
     async def request(self, method: str, payload: bytes, *, timeout_s: float) -> bytes:
         """Call a method of the peer."""
@@ -84,7 +183,7 @@ class DriverLink:
         reply: asyncio.Future[bytes] = loop.create_future()
         self._waiting[call_id] = reply
         self._deadlines[call_id] = loop.time() + timeout_s
-        self._driver.send(Op.REQUEST, call_id, self._handle, method, payload)
+        self._driver.send(Op.REQUEST, call_id, self.handle, method, payload)
         if not self._sweeping:
             self._sweeping = True
             loop.call_later(SWEEP_S, self._sweep, loop)
@@ -97,7 +196,7 @@ class DriverLink:
         """Send a one-way message."""
         check_size(payload)
         if not self.closed:
-            self._driver.send(Op.EVENT, 0, self._handle, method, payload)
+            self._driver.send(Op.EVENT, 0, self.handle, method, payload)
 
     @property
     def congested(self) -> bool:
@@ -117,22 +216,24 @@ class DriverLink:
     def close(self) -> None:
         """End the connection."""
         if not self.closed:
-            self._driver.send(Op.CLOSE, 0, self._handle)
-            self.lost(PeerLost("The connection to the peer was closed."))
+            self._driver.send(Op.CLOSE, 0, self.handle)
+            self._end(PeerLost("The connection to the peer was closed."), is_told=self._driver.ended)
 
     def lost(self, error: HyperinferError) -> None:
         """The connection has ended: calls in flight fail with the error, and those being answered are cancelled."""
-        if self.closed:
-            return
+        if not self.closed:
+            self._end(error, is_told=True)
+
+    def _end(self, error: HyperinferError, *, is_told: bool) -> None:
         self._closed.set()
         self._flowing.set()
-        self._links.pop(self._handle, None)
+        self._links.remove(self, is_told=is_told)
         for reply in self._waiting.values():
             if not reply.done():
                 reply.set_exception(error)
         for task in self._answering:
             task.cancel()
-        if self._opened:
+        if self.has_opened:
             self._inbound.on_close(self)
 
     # --- what the driver sends ------------------------------------------------------------------------------
@@ -152,6 +253,7 @@ class DriverLink:
         elif op == Op.RESUME:
             self._flowing.set()
         elif op == Op.LINK_CLOSED:
+            self.carried(payload)
             self.lost(PeerLost("The connection to the peer was lost with this call in flight."))
         else:
             return False
@@ -188,7 +290,7 @@ class DriverLink:
             if self.congested:
                 self.close()  # it asks on and on, and does not read what it is told
                 return
-            self._driver.send(Op.ERROR, call_id, self._handle, "too many calls wait for an answer on this connection")
+            self._driver.send(Op.ERROR, call_id, self.handle, "too many calls wait for an answer on this connection")
             return
         task = asyncio.create_task(self._run(call_id, method, payload))
         self._answering.add(task)
@@ -198,9 +300,9 @@ class DriverLink:
         try:
             reply = check_size(await self._inbound.on_request(self, method, payload))
         except HyperinferError as error:
-            self._driver.send(Op.ERROR, call_id, self._handle, error.message)
+            self._driver.send(Op.ERROR, call_id, self.handle, error.message)
             return
         if self.congested:
             await self.writable()
         if not self.closed:
-            self._driver.send(Op.RESULT, call_id, self._handle, "", reply)
+            self._driver.send(Op.RESULT, call_id, self.handle, "", reply)

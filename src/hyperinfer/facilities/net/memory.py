@@ -1,7 +1,7 @@
 """The net inside one process: links between its endpoints, with the same admission and bounds as over the wire."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hyperinfer.errors import (
     Conflict,
@@ -11,7 +11,16 @@ from hyperinfer.errors import (
     TooLarge,
     UnknownMethod,
 )
-from hyperinfer.facilities.net import MAX_MESSAGE_BYTES, NOBODY, Admission, Identity, Inbound, NetStatus
+from hyperinfer.facilities.net import (
+    MAX_MESSAGE_BYTES,
+    NOBODY,
+    Admission,
+    Identity,
+    Inbound,
+    LinkState,
+    NetStatus,
+    Whereabouts,
+)
 
 MAX_ANSWERING = 4096
 """Calls that one link may have waiting for an answer."""
@@ -28,6 +37,7 @@ class MemoryLink:
         self._other: MemoryLink | None = None
         self._closed = asyncio.Event()
         self._answering: set[asyncio.Task[bytes]] = set()
+        self._opened_at = asyncio.get_running_loop().time()
         self.when_closed: Callable[[MemoryLink], None] = _nothing
 
     @property
@@ -96,6 +106,15 @@ class MemoryLink:
         if self._other is not None:
             self._other.close()
 
+    def state(self) -> LinkState:
+        """What is known of it now: nothing is counted that never leaves the process."""
+        age_s = asyncio.get_running_loop().time() - self._opened_at
+        is_inbound = self._methods is not None
+        answering = self._other._answering if self._other is not None else ()
+        return LinkState(
+            remote_key=self._remote_key, inbound=is_inbound, how="here", age_s=age_s, in_flight=len(answering)
+        )
+
     def knows(self, method: str) -> bool:
         """Whether this side takes calls and events of that name; a side that connected takes all."""
         return self._methods is None or method in self._methods
@@ -112,6 +131,10 @@ class MemoryLink:
 
 def _nothing(link: MemoryLink) -> None:
     """Nobody keeps count of this link."""
+
+
+def tell_nobody(state: LinkState) -> None:
+    """Nobody asked to be told of connections that end."""
 
 
 def pair(
@@ -143,6 +166,7 @@ class MemoryEndpoint:
         self._methods: frozenset[str] = frozenset()
         self._admission: Admission = NOBODY
         self._links: set[MemoryLink] = set()
+        self._tell_end: Callable[[LinkState], None] = tell_nobody
 
     @property
     def public_key(self) -> bytes:
@@ -178,6 +202,21 @@ class MemoryEndpoint:
         """Who is found under a topic."""
         return list(self._hub.topics.get(topic, {}))
 
+    def links(self) -> Sequence[LinkState]:
+        """Every open connection."""
+        return [link.state() for link in self._links]
+
+    async def measure(self) -> None:
+        """There is nothing to measure."""
+
+    def on_end(self, listener: Callable[[LinkState], None]) -> None:
+        """Be told of every connection that has ended."""
+        self._tell_end = listener
+
+    async def whereabouts(self, public_key: bytes) -> Whereabouts:
+        """Here, or nowhere."""
+        return "here" if public_key in self._hub.endpoints else "absent"
+
     async def close(self) -> None:
         """Withdraw all topics and end all connections."""
         for topic in self._hub.topics.values():
@@ -187,14 +226,19 @@ class MemoryEndpoint:
         self._inbound = None
         self._hub.endpoints.pop(self.public_key, None)
 
+    def _closed(self, link: MemoryLink) -> None:
+        self._links.discard(link)
+        self._tell_end(link.state())
+
     def accept(self, client: "MemoryEndpoint", inbound: Inbound) -> MemoryLink:
         """The client's side of a new connection to this endpoint. Raises `PeerUnreachable` if it is refused."""
         if self._inbound is None or not self._admission.admits(client.public_key):
-            raise PeerUnreachable("The peer cannot be reached: it is not listening, or it does not admit this key.")
+            message = "The peer cannot be reached: it is not listening, or it does not admit this key."
+            raise PeerUnreachable(message, reason="refused")
         near, far = pair(client.public_key, inbound, self.public_key, self._inbound, self._methods)
         for owner, link in ((client, near), (self, far)):
             owner._links.add(link)
-            link.when_closed = owner._links.discard
+            link.when_closed = owner._closed
         self._inbound.on_open(far)
         inbound.on_open(near)
         return near
@@ -218,7 +262,8 @@ class MemoryNet:
         """Connect two endpoints of this process. Raises `PeerUnreachable` for a key that is not here."""
         server = self.endpoints.get(public_key)
         if server is None:
-            raise PeerUnreachable("The peer cannot be reached: no worker of this process has its key.")
+            message = "The peer cannot be reached: no worker of this process has its key."
+            raise PeerUnreachable(message, reason="offline")
         return server.accept(client, inbound)
 
     def status(self) -> NetStatus:

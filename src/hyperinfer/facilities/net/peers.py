@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from hyperinfer.errors import PeerLost, PeerUnreachable, RemoteError, UnknownMet
 from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import Endpoint, Link
+from hyperinfer.facilities.net.driver.unreachable import REFUSED
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.protocol import rpc_errors, streams
 
@@ -22,6 +24,8 @@ FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
 MAX_REMEMBERED = 1024
 """Failures and look-ups that are remembered at most."""
+
+OK = "ok"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -47,13 +51,20 @@ class _Reading:
     failure: RemoteError | None = None
 
 
-@dataclass(slots=True)
-class _Failure:
-    """A peer that could not be reached: why, when it may be tried again, and how long the pause was."""
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A peer that could not be reached: why, since when, when it may be tried again (by the clock's monotonic time), and how long
+    the pause was."""
 
     error: PeerUnreachable
+    since: datetime
     until: float
     pause_s: float
+
+    @property
+    def reason(self) -> str:
+        """Why, in a word; see `driver.unreachable`."""
+        return str(self.error.details.get("reason", REFUSED))
 
 
 class Peers:
@@ -65,8 +76,10 @@ class Peers:
         self._settings = settings
         self._links: OrderedDict[bytes, Link] = OrderedDict()
         self._connecting: dict[bytes, asyncio.Task[Link]] = {}
-        self._failures: OrderedDict[bytes, _Failure] = OrderedDict()
+        self._failures: OrderedDict[bytes, Failure] = OrderedDict()
+        self._connects: Counter[str] = Counter()
         self._found: OrderedDict[bytes, tuple[float, list[bytes]]] = OrderedDict()
+        self._looked: OrderedDict[bytes, frozenset[bytes]] = OrderedDict()
         self._reading: dict[tuple[Link, streams.StreamId], _Reading] = {}
         self._ids = itertools.count(1)
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
@@ -98,6 +111,8 @@ class Peers:
     async def find_now(self, topic: bytes) -> list[bytes]:
         """Keys announced under a topic, looked up anew."""
         keys = await self._endpoint.lookup(topic)
+        self._looked[topic] = frozenset(keys)
+        _trim(self._looked)
         if keys:
             self._found[topic] = (self._clock.monotonic() + self._settings.lookup_cache_s, list(keys))
             _trim(self._found)
@@ -127,6 +142,21 @@ class Peers:
         if link is not None:
             link.close()
 
+    # --- what came of it ------------------------------------------------------------------------------------
+
+    @property
+    def connects(self) -> Mapping[str, int]:
+        """How many connections were tried, by outcome: `ok`, or why not."""
+        return self._connects
+
+    def failure(self, key: bytes) -> Failure | None:
+        """Why a peer was not reached when it was last tried; none if it was, or has not been tried."""
+        return self._failures.get(key)
+
+    def last_found(self, topic: bytes) -> frozenset[bytes] | None:
+        """Who was found under a topic when it was last looked up; none if it has not been."""
+        return self._looked.get(topic)
+
     async def _connect(self, key: bytes) -> Link:
         try:
             link = await self._endpoint.connect(key, self, timeout_s=self._settings.connect_timeout_s)
@@ -136,6 +166,7 @@ class Peers:
         finally:
             del self._connecting[key]
         self._failures.pop(key, None)
+        self._connects[OK] += 1
         self._links[key] = link
         while len(self._links) > self._settings.max_links:
             _, oldest = self._links.popitem(last=False)
@@ -146,7 +177,10 @@ class Peers:
         """Remember the failure, and that what was looked up has one key too many."""
         before = self._failures.get(key)
         pause_s = min(before.pause_s * 2, LONGEST_PAUSE_S) if before else FIRST_PAUSE_S
-        self._failures[key] = _Failure(error, self._clock.monotonic() + pause_s, pause_s)
+        since = before.since if before else self._clock.now()
+        failure = Failure(error, since, self._clock.monotonic() + pause_s, pause_s)
+        self._failures[key] = failure
+        self._connects[failure.reason] += 1
         _trim(self._failures)
         self._drop(key)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Literal
 
 import msgspec
+import psutil
 
 from hyperinfer.errors import StartError
 from hyperinfer.facilities.net.driver.install import SOURCE, folder, node_path
@@ -40,6 +41,11 @@ class Surroundings(msgspec.Struct, frozen=True):
         if self.port == 0:
             return "random"
         return "steady" if self.addresses >= ENOUGH_ADDRESSES else "unknown"
+
+
+def own_addresses() -> frozenset[str]:
+    """The addresses that this machine has itself."""
+    return frozenset(address.address for there in psutil.net_if_addrs().values() for address in there)
 
 
 async def look(settings: NetSettings, *, look_s: float = LOOK_S) -> Surroundings:

@@ -188,5 +188,5 @@ class DriverProcess(asyncio.Protocol):
 
 def _failure(code: str, message: str) -> HyperinferError:
     if code == "UNREACHABLE":
-        return unreachable(message)
+        return unreachable(*message.split())
     return RemoteError(f"The swarm driver failed: {message}", remote_code=code)

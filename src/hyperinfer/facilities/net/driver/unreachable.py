@@ -1,16 +1,17 @@
 """Why a peer could not be reached, from what Hyperswarm says of the connection that failed."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from hyperinfer.errors import PeerUnreachable
 
-NOT_FOUND = "not_found"
+OFFLINE = "offline"
 REFUSED = "refused"
 NOT_PUNCHED = "not_punched"
 NO_ANSWER = "no_answer"
 
 SENTENCES: Mapping[str, str] = {
-    NOT_FOUND: "it is offline, or unknown to the DHT",
+    OFFLINE: "it is offline, or unknown to the DHT",
     REFUSED: "it is known and did not let us in: it has just gone, has no room, or admits other keys",
     NOT_PUNCHED: "it answers, and the routers between us let no direct connection through",
     NO_ANSWER: "it did not answer in time",
@@ -31,14 +32,21 @@ PUNCHING = frozenset(
 )
 """Codes of hyperdht, and our own where a try was given up, that mean a hole which was not punched."""
 REASONS: Mapping[str, str] = {
-    "PEER_NOT_FOUND": NOT_FOUND,
+    "PEER_NOT_FOUND": OFFLINE,
     "TIMEOUT": NO_ANSWER,
+    "UNANSWERED": NO_ANSWER,
     **dict.fromkeys(PUNCHING, NOT_PUNCHED),
 }
 """By code (hyperdht's `lib/errors.js`); any other means that it was known and the connection was ended."""
 
 
-def unreachable(code: str) -> PeerUnreachable:
-    """The error for a connection that failed with this code; details: `reason`."""
+def unreachable(code: str, router: str = "", remote_router: str = "") -> PeerUnreachable:
+    """The error for a connection that failed with this code. Details: `reason`; where a hole was not punched, what the routers
+    of both sides do (`surroundings.Router`); where time ran out, whether the peer had `answered` at all."""
     reason = REASONS.get(code, REFUSED)
-    return PeerUnreachable(f"The peer cannot be reached: {SENTENCES[reason]}.", reason=reason)
+    details: dict[str, Any] = {}
+    if reason == NOT_PUNCHED:
+        details = {"router": router, "remote_router": remote_router}
+    elif reason == NO_ANSWER:
+        details = {"answered": code != "UNANSWERED"}
+    return PeerUnreachable(f"The peer cannot be reached: {SENTENCES[reason]}.", reason=reason, **details)

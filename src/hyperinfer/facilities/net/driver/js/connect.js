@@ -1,12 +1,13 @@
 // Connecting: open means that the RPC channel is open, so that a refusal of the firewall is a failed connection.
 const DHT = require('hyperdht')
+const NoiseWrap = require('hyperdht/lib/noise-wrap')
 const b4a = require('b4a')
 const Link = require('./link')
 
 // About one cold connection in fifty between firewalled nodes hangs for good; a second try then succeeds at once.
 const TRIES = 2
 
-// A link, or the code of what the last try failed with. A router that gives every flow a port of its own has to be guessed
+// A link, or the code of what the last try failed with, and what the routers do as far as they were met. A router that gives every flow a port of its own has to be guessed
 // at: where upstream begins to do that, this try has until `punch` instead of its share of `timeout` (both in ms).
 module.exports = async function connect(driver, handle, key, keyPair, { timeout, punch }) {
   let tried = null
@@ -22,8 +23,9 @@ function attempt(driver, handle, key, keyPair, timeout, punch) {
     forgetRoute(driver.dht, key)
     let code = ''
     let guessing = false
+    let answered = false
     const began = Date.now()
-    const stream = driver.dht.connect(key, { keyPair, holepunch })
+    const stream = driver.dht.connect(key, { keyPair, holepunch, createHandshake })
     stream.on('error', (error) => (code ||= error.code || ''))
     const link = new Link(driver, handle, stream, key, () => true)
     let timer = setTimeout(giveUp, timeout)
@@ -32,6 +34,16 @@ function attempt(driver, handle, key, keyPair, timeout, punch) {
       done({ link, code: '', again: false })
     })
     stream.on('close', () => done({ link: null, code: code || 'CLOSED', again: false }))
+
+    function createHandshake(own, remote) {
+      const handshake = new NoiseWrap(own, remote)
+      const recv = handshake.recv
+      handshake.recv = function (noise) {
+        answered = true
+        return recv.call(this, noise)
+      }
+      return handshake
+    }
 
     function holepunch(remote, local) {
       if (remote >= DHT.FIREWALL.RANDOM || local >= DHT.FIREWALL.RANDOM) {
@@ -43,13 +55,14 @@ function attempt(driver, handle, key, keyPair, timeout, punch) {
     }
 
     function giveUp() {
-      done({ link: null, code: guessing ? 'NOT_PUNCHED' : 'TIMEOUT', again: !guessing })
+      const code = guessing ? 'NOT_PUNCHED' : answered ? 'TIMEOUT' : 'UNANSWERED'
+      done({ link: null, code, again: !guessing })
       link.destroy()
     }
 
     function done(tried) {
       clearTimeout(timer)
-      resolve(tried)
+      resolve({ ...tried, routers: driver.dht.routers(stream) })
     }
   })
 }

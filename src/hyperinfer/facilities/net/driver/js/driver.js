@@ -1,5 +1,8 @@
 // The driver: sockets, identities and links on behalf of one Python process.
 const DHT = require('hyperdht')
+const Node = require('./node')
+const Refusals = require('./refusals')
+const lookup = require('./lookup')
 const Control = require('./socket')
 const Endpoint = require('./endpoint')
 const ops = require('./ops')
@@ -10,14 +13,12 @@ const STATUS_EVERY = 1000
 const PROBE_EVERY = 5000
 const GOODBYE = 200
 
-// After the first answer a look-up waits so long for others: a node of the DHT that has died keeps it open for seconds.
-const SETTLE = 1000
-
 module.exports = class Driver {
   constructor() {
     this.EMPTY = EMPTY
     this.dht = null
     this.corked = []
+    this.refusals = new Refusals()
     this._endpoints = new Map()
     this._links = new Map()
     this._wanted = new Set() // handles of connections that Python still waits for
@@ -57,7 +58,7 @@ module.exports = class Driver {
     if (this._links.get(link.handle) !== link) return // a first try that ends after the second one has succeeded
     this._links.delete(link.handle)
     if (link.endpoint) link.endpoint.forget(link)
-    this.send(ops.LINK_CLOSED, 0, link.handle, '', EMPTY)
+    this.send(ops.LINK_CLOSED, 0, link.handle, '', link.carried())
   }
 
   get ending() {
@@ -137,9 +138,13 @@ module.exports = class Driver {
         await this.dht.unannounce(Buffer.from(payload), endpoint.keyPair)
         return EMPTY
       case ops.LOOKUP:
-        return this._lookup(Buffer.from(payload))
+        return Buffer.concat([...(await lookup(this.dht, Buffer.from(payload))).values()])
       case ops.CONNECT:
         return this._connect(endpoint, payload)
+      case ops.MEASURE:
+        return this._measure()
+      case ops.WHEREABOUTS:
+        return Buffer.from(await Refusals.whereabouts(this.dht, Buffer.from(payload), endpoint.keyPair.publicKey))
       default:
         throw new Error(`unknown operation ${op}`)
     }
@@ -149,7 +154,7 @@ module.exports = class Driver {
     // Workers come and go: in the few nodes of a private DHT they keep no records, for each one that died would hold up
     // every look-up by seconds. Among the many of the public one, upstream's own rule decides.
     const role = bootstrap ? { bootstrap, ephemeral: true } : {}
-    this.dht = new DHT({ ...role, host, firewalled, port: ANY_PORT })
+    this.dht = new Node({ ...role, host, firewalled, port: ANY_PORT })
     this._keepBeating(heartbeat)
     setInterval(() => this._report(), STATUS_EVERY)
     setInterval(() => this._probe(), PROBE_EVERY)
@@ -192,30 +197,21 @@ module.exports = class Driver {
     this._report()
   }
 
-  async _lookup(topic) {
-    const found = new Map()
-    const query = this.dht.lookup(topic)
-    let settled = null
-    try {
-      for await (const { peers } of query) {
-        for (const { publicKey } of peers) found.set(publicKey.toString('hex'), publicKey)
-        if (found.size > 0) settled ??= setTimeout(() => query.destroy(), SETTLE)
-      }
-    } finally {
-      clearTimeout(settled)
-    }
-    return Buffer.concat([...found.values()])
+  _measure() {
+    const links = [...this._links.values()].map((link) => link.figures())
+    return Buffer.from(JSON.stringify({ links, surroundings: this.dht.surroundings() }))
   }
 
   async _connect(endpoint, payload) {
     const handle = payload.readUInt32LE(8)
     const times = { timeout: payload.readUInt32LE(0), punch: payload.readUInt32LE(4) }
     this._wanted.add(handle)
-    const { link, code } = await endpoint.connect(handle, Buffer.from(payload.subarray(12)), times)
+    const { link, code, routers } = await endpoint.connect(handle, Buffer.from(payload.subarray(12)), times)
     const wanted = this._wanted.delete(handle)
-    if (link === null) throw Object.assign(new Error(code), { code: 'UNREACHABLE' })
+    const [router, remoteRouter] = routers
+    if (link === null) throw Object.assign(new Error(`${code} ${router} ${remoteRouter}`), { code: 'UNREACHABLE' })
     if (!wanted) link.end()
-    return EMPTY
+    return Buffer.from(JSON.stringify({ how: link.how, router, remoteRouter }))
   }
 
   // Without its parent a driver has nothing to do: it says goodbye, so that peers need not wait for a heartbeat to fail,

@@ -27,13 +27,14 @@ module.exports = class Endpoint {
     this._methods = new Set(methods)
     this._admit(admission)
     if (this._server !== null) return
-    this._server = this._driver.dht.createServer({ firewall: (key, payload, address) => !this._admits(key, address) })
+    this._server = this._driver.dht.createServer({ firewall: (key, payload, address) => this._refuses(key, address) })
     this._server.on('connection', (stream) => this._onconnection(stream))
     await within(LISTEN_WAIT, this._server.listen(this.keyPair))
   }
 
   admit(admission) {
     this._admit(admission)
+    this._driver.refusals.takeBack(this._driver.dht, this.keyPair, (key) => this._everyone || this._admitted.has(key))
     for (const link of this._incoming) {
       if (!this._everyone && !this._knows(link.remoteKey)) link.destroy()
     }
@@ -64,8 +65,10 @@ module.exports = class Endpoint {
   }
 
   // Hyperswarm asks this in the handshake, before any byte of ours is read.
-  _admits(key, address) {
-    return this._knows(key) || (this._everyone && this._hasRoom(address ? address.host : ''))
+  _refuses(key, address) {
+    if (this._knows(key) || (this._everyone && this._hasRoom(address ? address.host : ''))) return false
+    this._driver.refusals.tell(this._driver.dht, this.keyPair, key, this._everyone ? 'full' : 'refused')
+    return true
   }
 
   // Strangers are bounded in all, and those that come from one host.
@@ -88,7 +91,8 @@ module.exports = class Endpoint {
     link.endpoint = this
     this._incoming.add(link)
     this._driver.remember(link)
-    this._driver.send(ops.LINK_OPENED, this.handle, link.handle, link.remoteHost, stream.remotePublicKey)
+    const payload = Buffer.concat([stream.remotePublicKey, Buffer.from(link.how)])
+    this._driver.send(ops.LINK_OPENED, this.handle, link.handle, link.remoteHost, payload)
   }
 }
 

@@ -19,6 +19,7 @@ module.exports = class Link {
     this._corked = false
     this._unread = 0
     this._receivedBefore = 0
+    this._raw = null // it outlives the stream that runs over it
     this.rpc = new RawRPC(stream, {
       id: serverKey,
       onrequest: (id, method, value) => {
@@ -41,7 +42,30 @@ module.exports = class Link {
   }
 
   get remoteHost() {
-    return this.stream.rawStream.remoteHost || ''
+    return this.raw.remoteHost || ''
+  }
+
+  get raw() {
+    return (this._raw ??= this.stream.rawStream)
+  }
+
+  // Direct, punched through routers, or relayed.
+  get how() {
+    return this._driver.dht.how(this.raw)
+  }
+
+  // What there is to know of it now: round trip in ms, and bytes sent and received.
+  figures() {
+    const { rtt, bytesTransmitted, bytesReceived } = this.raw
+    return [this.handle, this.how, this.rpc.roundTrip ?? (rtt || null), bytesTransmitted, bytesReceived]
+  }
+
+  // Bytes sent and received over it, for its end.
+  carried() {
+    const carried = Buffer.alloc(16)
+    carried.writeBigUInt64LE(BigInt(this.raw.bytesTransmitted), 0)
+    carried.writeBigUInt64LE(BigInt(this.raw.bytesReceived), 8)
+    return carried
   }
 
   ask(id, method, value) {

@@ -1,11 +1,12 @@
 // What this machine sees of a DHT: `node look.js '{"bootstrap": ["HOST:PORT"], "host": "0.0.0.0", "wait": 8000}'`
 // Takes part for a moment, keeps no record and announces nothing.
 const DHT = require('hyperdht')
+const Node = require('./node')
 
 const ANY_PORT = [0, 0] // the range that upstream takes as none; a bare 0 means its default one to it
 
 async function look({ bootstrap, host, wait }) {
-  const dht = new DHT({ ...(bootstrap ? { bootstrap } : {}), host, ephemeral: true, port: ANY_PORT })
+  const dht = new Node({ ...(bootstrap ? { bootstrap } : {}), host, ephemeral: true, port: ANY_PORT })
   const late = setTimeout(() => tell(dht), wait)
   await dht.ready()
   // Each node that answers says how we look to it: a second query asks others than those that were asked first.
@@ -15,9 +16,7 @@ async function look({ bootstrap, host, wait }) {
 }
 
 function tell(dht) {
-  const nodes = dht.nodes.toArray()
-  const addresses = new Set(nodes.map((node) => node.host)).size
-  process.stdout.write(JSON.stringify({ nodes: nodes.length, addresses, host: dht.host, port: dht.port }) + '\n', () => process.exit(0))
+  process.stdout.write(JSON.stringify(dht.surroundings()) + '\n', () => process.exit(0))
 }
 
 process.stdin.resume()

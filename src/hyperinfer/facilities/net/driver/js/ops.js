@@ -11,6 +11,8 @@ module.exports = {
   LOOKUP: 8,
   CONNECT: 9,
   CLOSE: 10,
+  MEASURE: 15,
+  WHEREABOUTS: 16,
   // both ways
   REQUEST: 11,
   EVENT: 12,

@@ -4,6 +4,7 @@ const ProtomuxRPC = require('protomux-rpc')
 const c = require('compact-encoding')
 
 const HEARTBEAT_ID = 0xffffffff
+const FRESH = 30 * 1000 // ms
 const NULL = c.encode(c.optionalBuffer, Buffer.from('null'))
 const EMPTY = Buffer.alloc(0)
 
@@ -11,6 +12,9 @@ module.exports = class RawRPC extends ProtomuxRPC {
   constructor(stream, { id, onrequest, onevent, onresult, onerror, ondrain }) {
     super(stream, { id })
     this.lastSeen = Date.now()
+    this._asked = 0
+    this._answered = 0
+    this._roundTrip = null
     this._hooks = { onrequest, onevent, onresult, onerror }
     this._channel.ondrain = ondrain
   }
@@ -41,7 +45,20 @@ module.exports = class RawRPC extends ProtomuxRPC {
 
   // Any reply, be it an error, proves that the peer lives.
   heartbeat() {
+    this._asked ||= performance.now()
     this._request.send({ id: HEARTBEAT_ID, method: 'ping', value: NULL })
+  }
+
+  // How long the last sign of life took to be answered, in ms; a link that is busy needs none.
+  get roundTrip() {
+    return performance.now() - this._answered < FRESH ? this._roundTrip : null
+  }
+
+  _beaten() {
+    const now = performance.now()
+    if (this._asked > 0) this._roundTrip = now - this._asked
+    this._answered = now
+    this._asked = 0
   }
 
   // A payload that is none ends the connection that it came on, and nothing else.
@@ -57,6 +74,7 @@ module.exports = class RawRPC extends ProtomuxRPC {
 
   _onresponse({ id, error, value }) {
     this.lastSeen = Date.now()
+    if (id === HEARTBEAT_ID) this._beaten()
     if (id === HEARTBEAT_ID || id === 0) return
     try {
       if (error) this._hooks.onerror(id, error)
