@@ -1,6 +1,5 @@
 """What every route needs of a request: its head read once, and whether the client is there."""
 
-import secrets
 from collections.abc import Mapping
 
 import msgspec
@@ -13,7 +12,6 @@ from hyperinfer.facilities import labels, tracing
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 MAX_KEY_CHARS = 8192
-MAX_REQUEST_ID_CHARS = 128
 HEAD = "hyperinfer.head"
 CACHE = "x-hyperinfer-cache"
 """The header that says whether an answer may come from, and go to, a response cache."""
@@ -121,6 +119,6 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _request_id(given: bytes | None) -> str:
-    if given and len(given) <= MAX_REQUEST_ID_CHARS and given.isascii() and given.decode().isprintable():
-        return given.decode()
-    return f"req_{secrets.token_hex(12)}"
+    if given and labels.is_request_id(named := given.decode("latin-1")):
+        return named
+    return labels.new_request_id()

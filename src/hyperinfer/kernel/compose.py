@@ -14,6 +14,7 @@ from hyperinfer import __version__
 from hyperinfer.contracts.common import HEALTH, METRICS, PING
 from hyperinfer.contracts.membership import INTRODUCE
 from hyperinfer.errors import ConfigError, HyperinferError
+from hyperinfer.facilities import log as logs
 from hyperinfer.facilities.clock import Clock, SystemClock
 from hyperinfer.facilities.net import Admission, Endpoint, Identity, Net
 from hyperinfer.facilities.net.peers import Peers
@@ -31,7 +32,7 @@ from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.follower import Follower
 from hyperinfer.kernel.membership.introduction import Introducing
-from hyperinfer.kernel.observation import Observation
+from hyperinfer.kernel.observation import Observation, tell_nobody
 from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
 from hyperinfer.kernel.settings import WorkerSettings
@@ -98,7 +99,7 @@ async def running(
 @asynccontextmanager
 async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[Running]:
     paths = paths_of(part.worker.name, part.settings, home=home, rack=part.rack)
-    with locked(paths):
+    with locked(paths), logs.joined(paths.name):
         identity = identities.load_or_create(paths.identity)
         in_swarm = swarms.exists(paths.swarm) or not part.worker.outsider
         swarm = swarms.load(paths.swarm) if in_swarm else swarms.nobodys()
@@ -111,7 +112,13 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
             _tracing(part, identity, registry) as tracer,
         ):
             running_calls = Streams(stall_timeout_s=part.settings.net.stall_timeout_s)
-            observation = Observation(part.worker.name, registry=registry, worker=paths.name, tracer=tracer)
+            observation = Observation(
+                part.worker.name,
+                registry=registry,
+                worker=paths.name,
+                tracer=tracer,
+                tell=logs.tell if part.settings.log.requests else tell_nobody,
+            )
             dispatcher = Dispatcher(
                 members=members,
                 clock=clock,

@@ -125,7 +125,7 @@ class Seen:
         self.meta = NO_META
         self.span: Span | None = None
         self.facts: dict[str, Any] = {}
-        self.labels = labels.NONE
+        self.labels = observation.labels
 
     def note(self, **facts: Any) -> None:
         """Facts for the log, by the names that `facilities.log` knows; never a text that a person wrote."""
@@ -164,6 +164,9 @@ class Seen:
         self.meta = replace(self.meta, traceparent=span.traceparent if span else tracing.unsampled(traceparent))
 
     def _label(self) -> None:
+        given, quiet = self.meta.request_id, self._method.quiet
+        if not labels.is_request_id(given) and not (quiet and given is None):
+            self.meta = replace(self.meta, request_id=None if quiet else labels.new_request_id())
         trace_id = self.span.trace_id if self.span else _trace_of(self.meta)
         self.labels = Labels(self._observation.worker, self.meta.request_id or "", trace_id)
         self._label_token = labels.CURRENT.set(self.labels)
@@ -173,6 +176,8 @@ class Seen:
     ) -> None:
         if self._label_token is not None:
             labels.CURRENT.reset(self._label_token)
+        if error is not None:
+            labels.mark(error, self.labels)
         if self._span_token is not None:
             tracing.CURRENT.reset(self._span_token)
         observation, name, status = self._observation, self._method.name, status_of(error)

@@ -5,13 +5,14 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from hyperinfer.errors import HyperinferError
+from hyperinfer.facilities import log as logs
+from hyperinfer.facilities.log import tracebacks
 from hyperinfer.kernel import open_files
 from hyperinfer.kernel.config import debug
 
@@ -31,7 +32,7 @@ def run_process(main: Main, *, say: Callable[[str], None]) -> int:
     """Run until done or told to stop (SIGINT, SIGTERM); returns the exit code.
 
     The first signal asks for an orderly stop, a second one ends the process at once. `say` is given one sentence for a
-    failure; the traceback is shown only with `DEBUG=1`.
+    failure; where it happened is shown only with `DEBUG=1`, and then without what exceptions say.
     """
     open_files.allow()
     try:
@@ -43,13 +44,16 @@ def run_process(main: Main, *, say: Callable[[str], None]) -> int:
         for leaf in leaves(error):
             say(leaf.message if isinstance(leaf, HyperinferError) else _unexpected(leaf))
         if debug():
-            traceback.print_exception(error, file=sys.stderr)
+            print(tracebacks.told(error), file=sys.stderr)  # noqa: T201 - the process ends, and so has its log
         return EXIT_FAILURE
+    finally:
+        logs.flush()
     return 0
 
 
 def _unexpected(error: BaseException) -> str:
-    return f"hyperinfer failed: {type(error).__name__}: {error}. Run again with DEBUG=1 to see where."
+    where = tracebacks.place(error)
+    return f"hyperinfer failed: {tracebacks.named(error)}{f' at {where}' if where else ''}. DEBUG=1 shows how it came to that."
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

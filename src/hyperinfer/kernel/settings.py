@@ -24,11 +24,13 @@ class SwarmSettings(Settings, frozen=True):
 
 
 class LogSettings(Settings, frozen=True):
-    """What is logged, and where to. `format` is `auto` (readable on a terminal, JSON otherwise), `text` or `json`."""
+    """What is logged, and where to. `format` is `auto` (readable on a terminal, JSON otherwise), `text` or `json`. `requests` has
+    each call of somebody's leave a line."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
     dir: str = "logs"
+    requests: bool = True
 
 
 class ObserveSettings(Settings, frozen=True):

@@ -1,0 +1,98 @@
+"""Which lines a query wants: told by the bytes of a line first, as most lines are not wanted and decoding them is dear."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from hyperinfer.contracts.logs import LogQuery
+from hyperinfer.errors import BadRequest
+from hyperinfer.facilities.log.calls import timestamp
+from hyperinfer.facilities.log.writer import RANKS
+
+BEGIN = b'{"timestamp":"'
+TIME_CHARS = len("2026-01-01T00:00:00.000000Z")
+DISORDER = timedelta(seconds=5)
+"""How far lines of a file may be out of their order, where several processes write it."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """As much of a line as is asked for."""
+
+    timestamp: str = ""
+    level: str = ""
+    worker: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+
+
+_head = msgspec.json.Decoder(Head)
+
+
+def anybodys(worker: str) -> bool:
+    """Lines of every worker are wanted."""
+    return True
+
+
+class Matching:
+    """Wants the lines of a query, among those whose worker is `owned`. Raises `BadRequest` for times that are none."""
+
+    def __init__(self, query: LogQuery, *, owned: Callable[[str], bool] = anybodys) -> None:
+        self._query = query
+        self._owned = owned
+        self._rank = RANKS[query.level] if query.level else 0
+        self._since = _moment(query.since, "since")
+        self._until = _moment(query.until, "until")
+        self._earliest = timestamp((self._since - DISORDER).timestamp()).encode() if self._since else b""
+        self.since = timestamp(self._since.timestamp()) if self._since else ""
+        self.until = timestamp(self._until.timestamp()) if self._until else ""
+        named = {"request_id": query.request_id, "trace_id": query.trace_id, "worker": query.worker}
+        self._needles = [f'"{name}":'.encode() + msgspec.json.encode(value) for name, value in named.items() if value]
+
+    def line(self, line: bytes) -> bool:
+        """Whether a line of a file is wanted; what is no line of ours is not."""
+        if not line.startswith(BEGIN) or not all(needle in line for needle in self._needles):
+            return False
+        try:
+            return self._head(_head.decode(line))
+        except msgspec.DecodeError:
+            return False
+
+    def event(self, event: Mapping[str, Any]) -> bool:
+        """Whether an event is wanted that has just been logged."""
+        try:
+            return self._head(msgspec.convert(event, Head, strict=False))
+        except msgspec.ValidationError:
+            return False
+
+    def is_before(self, line: bytes) -> bool:
+        """Whether all that stands before this line is too old."""
+        return bool(self._earliest) and line.startswith(BEGIN) and time_of(line) < self._earliest
+
+    def _head(self, head: Head) -> bool:
+        query = self._query
+        return (
+            (not query.request_id or head.request_id == query.request_id)
+            and (not query.trace_id or head.trace_id == query.trace_id)
+            and (not query.worker or head.worker == query.worker)
+            and RANKS.get(head.level, 0) >= self._rank
+            and (not self.since or head.timestamp >= self.since)
+            and (not self.until or head.timestamp < self.until)
+            and self._owned(head.worker)
+        )
+
+
+def time_of(line: bytes) -> bytes:
+    """The time of a line, comparable; nonsense for what is no line of ours."""
+    return line[len(BEGIN) : len(BEGIN) + TIME_CHARS]
+
+
+def _moment(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{name} takes a time such as 2027-01-31T12:00:00Z.", param=name) from error
