@@ -16,6 +16,8 @@ SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 """The version of the semantic conventions that names are taken from."""
 MAX_PIECES = 4096
 """Pieces that are kept, to be used again."""
+MAX_CHARS = 256
+LARGEST = 2**63 - 1
 UNBLAMED = ("", CANCELLED)
 FAILED = ',"status":{"code":2}'
 
@@ -46,7 +48,7 @@ class Encoder:
         begin = kept.get((span.name, span.kind)) or self._keep((span.name, span.kind), _beginning(span))
         attributes = []
         for name, value in span.attributes.items():
-            if type(value) is int:
+            if type(value) is int and -LARGEST <= value <= LARGEST:
                 attributes.append(f'{{"key":"{name}","value":{{"intValue":"{value}"}}}}')
             elif type(value) is float:
                 attributes.append(_attribute(name, value))
@@ -69,7 +71,7 @@ class Encoder:
 
 
 def _beginning(span: Span) -> str:
-    return f'"name":{_quoted(span.name)},"kind":{int(span.kind)},'
+    return f'"name":{_quoted(_text(span.name))},"kind":{int(span.kind)},'
 
 
 def _attribute(name: str, value: Value) -> str:
@@ -81,13 +83,18 @@ def _any_value(value: Value) -> dict[str, Any]:
         case bool():
             return {"boolValue": value}
         case int():
-            return {"intValue": str(value)}
+            return {"intValue": str(max(-LARGEST, min(value, LARGEST)))}
         case float():
             return {"doubleValue": value}
         case tuple():
             return {"arrayValue": {"values": [_any_value(item) for item in value]}}
         case _:
-            return {"stringValue": value}
+            return {"stringValue": _text(value)}
+
+
+def _text(text: str) -> str:
+    """A text that any collector takes: of bounded length, in UTF-8."""
+    return text[:MAX_CHARS].encode(errors="replace").decode()
 
 
 def _quoted(value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Self
 
 from hyperinfer.contracts.usage import Status
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, InternalError, RateLimited
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Call
 from hyperinfer.workers.gateway.asked import Asked
@@ -13,6 +14,9 @@ from hyperinfer.workers.gateway.journal import Entry, Journal, PromptHash, Reser
 from hyperinfer.workers.gateway.limiting import Limiter
 from hyperinfer.workers.gateway.meters import Meters
 from hyperinfer.workers.gateway.progress import Progress
+
+WORTH_TELLING_S = 0.001
+"""Limits that took less time to look at held nobody up."""
 
 
 class Accounting:
@@ -65,7 +69,8 @@ class Counted:
         accounting, call, asked = self._accounting, self._call, self._asked
         who = call.principal
         try:
-            self._admission = await accounting.limiter.admit(who.subjects, tokens=asked.reservation)
+            with tracing.span("limits", least_s=WORTH_TELLING_S):
+                self._admission = await accounting.limiter.admit(who.subjects, tokens=asked.reservation)
         except RateLimited as error:
             accounting.meters.limited(who, error)
             raise

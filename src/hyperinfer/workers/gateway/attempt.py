@@ -13,7 +13,9 @@ from hyperinfer.errors import (
     PeerUnreachable,
     RemoteError,
 )
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.tracing import Span
 from hyperinfer.kernel.calls import Call, Send
 from hyperinfer.workers.gateway.fleet import Fleet
 from hyperinfer.workers.gateway.offers import Offer
@@ -27,12 +29,13 @@ SILENCE_S = 30.0
 
 
 class Attempt:
-    """A request at an offer. Where nobody could take it over any more, it is let wait longer for a silent worker."""
+    """A request at an offer, which is the first that has it, or of a higher `number`. Where nobody could take it over any more, it is let wait longer for a silent worker."""
 
-    def __init__(self, offer: Offer, call: Call, sink: Send | None, *, resumable: bool) -> None:
+    def __init__(self, offer: Offer, call: Call, sink: Send | None, *, number: int, resumable: bool) -> None:
         self._offer = offer
         self._call = call
         self._sink = sink
+        self._number = number
         self._resumable = resumable
         self._patience: asyncio.Timeout
         self._begun = False
@@ -41,7 +44,10 @@ class Attempt:
         """Have it answered. Raises what the worker answers, and `PeerLost` if it falls silent."""
         breaker = self._offer.breaker
         try:
-            processed = await self._ask(request, timeout_s=self._call.deadline - clock.monotonic())
+            with tracing.calling(PROCESS_REQUEST.name) as span:
+                if span is not None:
+                    self._tell(span, resumed=request.continues is not None and request.continues.tokens > 0)
+                processed = await self._ask(request, timeout_s=self._call.deadline - clock.monotonic())
         except FAULTS:
             breaker.failed(clock.monotonic())
             raise
@@ -64,6 +70,12 @@ class Attempt:
         if self._patience.when() is None:
             allowed_s = SILENCE_S if self._begun and not self._resumable else 0.0
             self._patience.reschedule(asyncio.get_running_loop().time() + allowed_s)
+
+    def _tell(self, span: Span, *, resumed: bool) -> None:
+        """Tell the trace which worker gets it, for the how manieth time somebody does, and whether to go on with an answer."""
+        span.attributes["hyperinfer.model"] = self._offer.status.name
+        span.attributes["hyperinfer.attempt"] = self._number
+        span.attributes["hyperinfer.resumed"] = resumed
 
     async def _ask(self, request: ProcessRequest, *, timeout_s: float) -> Processed:
         worker = self._offer.worker

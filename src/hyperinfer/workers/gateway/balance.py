@@ -7,6 +7,7 @@ from random import Random
 
 from hyperinfer.contracts.inference import Processed
 from hyperinfer.errors import Unavailable
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.protocol.pace import typical_s
 from hyperinfer.protocol.routing import LoadEstimate, choose_fit, prefers
@@ -94,24 +95,12 @@ class Balance:
         offer = self.choose_now(wanted, without=without, needs=needs, affinity=affinity)
         if offer is not None:
             return offer
-        began_at = asyncio.get_running_loop().time()
         self.waiting += 1
         try:
-            async with asyncio.timeout(self._wait_s) as waiting:
-                while offer is None:
-                    self._check_exists(wanted)
-                    if self._is_loading(wanted.names):
-                        waiting.reschedule(began_at + max(self._wait_s, self._loading_wait_s))
-                    await self._fleet.changed()
-                    offer = self.choose_now(wanted, needs=needs, affinity=affinity)
-        except TimeoutError:
-            # A breaker that closes tells nobody, and a worker that failed this request once is better than none.
-            offer = self.choose_now(wanted, needs=needs, affinity=affinity)
+            with tracing.span("wait for a worker"):
+                return await self._waited(wanted, needs, affinity)
         finally:
             self.waiting -= 1
-        if offer is None:
-            raise self._unavailable(wanted.names)
-        return offer
 
     def some_can(self, wanted: Wanted, needs: frozenset[str]) -> bool:
         """Whether some worker, here now or not, has a model that can do all of this."""
@@ -139,6 +128,24 @@ class Balance:
         """An offer has all of a conversation in its cache now."""
         if len(self._fleet.offers.get(offer.status.name, ())) > 1:
             self._conversations.answered(offer, affinity)
+
+    async def _waited(self, wanted: Wanted, needs: frozenset[str], affinity: Affinity | None) -> Offer:
+        offer: Offer | None = None
+        began_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._wait_s) as waiting:
+                while offer is None:
+                    self._check_exists(wanted)
+                    if self._is_loading(wanted.names):
+                        waiting.reschedule(began_at + max(self._wait_s, self._loading_wait_s))
+                    await self._fleet.changed()
+                    offer = self.choose_now(wanted, needs=needs, affinity=affinity)
+        except TimeoutError:
+            # A breaker that closes tells nobody, and a worker that failed this request once is better than none.
+            offer = self.choose_now(wanted, needs=needs, affinity=affinity)
+        if offer is None:
+            raise self._unavailable(wanted.names)
+        return offer
 
     def _choose_of(
         self, name: str, state: str, without: Collection[Offer], needs: frozenset[str], affinity: Affinity | None

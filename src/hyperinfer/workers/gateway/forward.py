@@ -96,7 +96,8 @@ class Forwarder:
                 return relay.inferred(offer, processed)
 
     async def _attempt(self, offer: Offer, request: ProcessRequest, call: Call, relay: Relay) -> Processed:
-        attempt = Attempt(offer, call, relay.sink(offer), resumable=relay.said is not None)
+        sink = relay.sink(offer)
+        attempt = Attempt(offer, call, sink, number=relay.attempts, resumable=relay.said is not None)
         with self._balance.taking(offer) as taken:
             processed = await attempt.run(request, fleet=self._fleet, clock=self._clock)
             if request.continues is None:

@@ -18,19 +18,19 @@ _began = msgspec.json.Decoder(Began)
 
 class Relay:
     """Passes chunks on, before the first of them the head. `started` once the caller has been told anything; `said` is
-    what it has been told, where the answer is of a kind that can be gone on with."""
+    what it has been told, where the answer is of a kind that can be gone on with; `attempts` are the workers that were asked."""
 
     def __init__(self, call: Call, progress: Progress, limits: RateLimitInfo | None, *, resumable: bool) -> None:
         self._send = call.send
         self._progress = progress
         self._limits = limits
-        self._attempts = 0
+        self.attempts = 0
         self.said = Said() if resumable and call.send else None
         self.started = False
 
     def sink(self, offer: Offer) -> Send | None:
         """Where a worker's chunks go, for a caller who wants a stream. The first one says how the answer began."""
-        self._attempts += 1
+        self.attempts += 1
         send, said = self._send, self.said
         if send is None:
             return None
@@ -62,7 +62,7 @@ class Relay:
         return Head(
             worker=offer.worker.hex,
             model=offer.status.name,
-            attempts=self._attempts,
+            attempts=self.attempts,
             queued_s=queued_s,
             first_token_s=round(self._progress.duration_s if first_token_s is None else first_token_s, 6),
             cache=cache,

@@ -10,7 +10,7 @@ from hyperinfer.contracts.inference import Began, Processed, ProcessRequest, Usa
 from hyperinfer.contracts.openai import CompletionUsage, EmbeddingRequest
 from hyperinfer.errors import BackendFailed
 from hyperinfer.kernel.calls import Send
-from hyperinfer.workers.inference import requests
+from hyperinfer.workers.inference import requests, spans
 from hyperinfer.workers.inference.answers import Answer, Stamp, StreamedAnswer, WholeAnswer, embeddings
 from hyperinfer.workers.inference.backends import Embedded, End, Job
 from hyperinfer.workers.inference.cache import ResponseCache, Said
@@ -92,19 +92,29 @@ class Answering:
         return end
 
     async def _embed(self, asked: EmbeddingRequest) -> Embedded:
-        model, allowed_s = self._model, self._patience.first_s
+        allowed_s = self._patience.first_s
         async with self._slot():
             self._times.begin()
             self._began = Began(queued_s=round(self._times.waited_s, 6), cache=self._began.cache)
             try:
                 async with asyncio.timeout(allowed_s):
-                    embedded = await model.backend.embed(Job(model.name, asked, self._read.body))
+                    embedded = await self._at_backend(asked)
             except TimeoutError as error:
                 raise BackendFailed(f"The model said nothing for {allowed_s:g} s.") from error
         self._times.end()
         if self._key is not None:
             await self._cache.put(self._key, embedded)
         return embedded
+
+    async def _at_backend(self, asked: EmbeddingRequest) -> Embedded:
+        model = self._model
+        with spans.at_backend(spans.operation_of(asked), model.name) as span:
+            if span is not None:
+                spans.tell_asked(span, asked, model=model.name, backend=model.backend.name)
+            embedded = await model.backend.embed(Job(model.name, asked, self._read.body))
+            if span is not None:
+                spans.tell_embedded(span, embedded, model=model.name)
+            return embedded
 
     def _slot(self) -> AbstractAsyncContextManager[object]:
         return self._model.slots.take(self._request.fair_key, priority=self._request.priority, deadline=self._deadline)

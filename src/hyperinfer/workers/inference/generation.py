@@ -12,6 +12,7 @@ from hyperinfer.contracts.inference import Began, Continued
 from hyperinfer.contracts.openai import ChatRequest, ChunkChoice, CompletionRequest, CompletionUsage, Delta
 from hyperinfer.errors import BackendFailed
 from hyperinfer.facilities.tasks import unwrapped
+from hyperinfer.workers.inference import spans
 from hyperinfer.workers.inference.answers import Answer
 from hyperinfer.workers.inference.backends import Emit, End, Job
 from hyperinfer.workers.inference.models import Model
@@ -93,10 +94,21 @@ class Generation:
             if isinstance(request, CompletionRequest) and request.echo and isinstance(request.prompt, str):
                 emit = _after(ChunkChoice(Delta(content=request.prompt)), emit)
             async with self._watched(emit) as take:
-                backend = self._model.backend
-                if isinstance(request, ChatRequest):
-                    return await backend.chat(cast(Job[ChatRequest], job), take)
-                return await backend.complete(cast(Job[CompletionRequest], job), take)
+                return await self._at_backend(job, take)
+
+    async def _at_backend(self, job: Generating, emit: Emit) -> End:
+        request, backend, name = job.request, self._model.backend, self._model.name
+        with spans.at_backend(spans.operation_of(request), name) as span:
+            if span is not None:
+                spans.tell_asked(span, request, model=name, backend=backend.name)
+                emit = spans.timing_first(span, emit)
+            if isinstance(request, ChatRequest):
+                end = await backend.chat(cast(Job[ChatRequest], job), emit)
+            else:
+                end = await backend.complete(cast(Job[CompletionRequest], job), emit)
+            if span is not None:
+                spans.tell_end(span, end, model=name)
+            return end
 
     @asynccontextmanager
     async def _watched(self, emit: Emit) -> AsyncIterator[Emit]:

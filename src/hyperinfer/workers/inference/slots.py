@@ -7,6 +7,7 @@ from typing import Literal
 
 from hyperinfer.contracts.inference import Priority
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, Overloaded
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.inference.fair_queue import FairQueue, Full
 
@@ -117,7 +118,8 @@ class Slots:
             self._busy += 1
             self._queue.served(user, priority)
         else:
-            await self._wait(user, priority, deadline)
+            with tracing.span("queue"):
+                await self._wait(user, priority, deadline)
         began = self._clock.monotonic()
         self._waited(began - arrived)
         self._changed()

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from hyperinfer.errors import BackendFailed, ConfigError, Unavailable
+from hyperinfer.facilities import tracing
 from hyperinfer.workers.inference.backends import Emit, End
 from hyperinfer.workers.inference.backends.ollama.answer import AnswerReader
 from hyperinfer.workers.inference.backends.ollama.catalogue import (
@@ -144,7 +145,8 @@ class OllamaClient:
         """An answer that is no refusal."""
         url = f"{self._base}{path}"
         try:
-            async with self._session.post(url, data=body, allow_redirects=False) as reply:
+            headers = tracing.traceparent()
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as reply:
                 if reply.status != 200:
                     said = await reply.content.read(MAX_ERROR_BYTES)
                     retry_after = reply.headers.get("retry-after", "")

@@ -12,6 +12,7 @@ import aiohttp
 import msgspec
 
 from hyperinfer.errors import BackendFailed, ConfigError, Unavailable
+from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.workers.inference.backends import Emit
 from hyperinfer.workers.inference.backends.openai import flavors
@@ -69,8 +70,8 @@ class ServerClient:
 
     async def __aenter__(self) -> Self:
         settings = self._settings
-        tracing = aiohttp.TraceConfig()
-        tracing.on_connection_reuseconn.append(_note_kept)
+        connections = aiohttp.TraceConfig()
+        connections.on_connection_reuseconn.append(_note_kept)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=settings.connections, keepalive_timeout=KEEP_S, ssl=_trust(settings.ca_file)
@@ -84,7 +85,7 @@ class ServerClient:
             ),
             auto_decompress=False,
             skip_auto_headers=("accept-encoding",),
-            trace_configs=[tracing],
+            trace_configs=[connections],
         )
         return self
 
@@ -177,13 +178,19 @@ class ServerClient:
         again: then the request goes once more, on another."""
         attempt = _Attempt()
         try:
-            return await self._session.post(url, data=body, allow_redirects=False, trace_request_ctx=attempt)
+            return await self._post(url, body, attempt)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             if not attempt.kept:
                 raise
-        return await self._session.post(url, data=body, allow_redirects=False, trace_request_ctx=_Attempt())
+        return await self._post(url, body, _Attempt())
+
+    async def _post(self, url: str, body: bytes, attempt: _Attempt) -> aiohttp.ClientResponse:
+        """Ask once, within our trace: a server that traces its requests then tells of this one where ours is told of."""
+        return await self._session.post(
+            url, data=body, headers=tracing.traceparent(), allow_redirects=False, trace_request_ctx=attempt
+        )
 
 
 async def _note_kept(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
