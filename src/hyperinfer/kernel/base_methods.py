@@ -12,6 +12,7 @@ from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import NetStatus
 from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.process_meters import PROCESS_ID
 from hyperinfer.kernel.worker import Service
 
 if TYPE_CHECKING:
@@ -73,4 +74,5 @@ class BaseMethods:
             uptime_s=round(self._clock.monotonic() - self._started, 3),
             reasons=reasons,
             swarm=self._net().sentence,
+            process=PROCESS_ID,
         )

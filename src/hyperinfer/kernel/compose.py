@@ -28,6 +28,7 @@ from hyperinfer.kernel.base_methods import BaseMethods
 from hyperinfer.kernel.callers import LocalCaller, PeerCaller, ServiceCaller
 from hyperinfer.kernel.calls import Caller, route
 from hyperinfer.kernel.config import Loaded
+from hyperinfer.kernel.disk_meters import DiskMeters
 from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.follower import Follower
@@ -35,6 +36,7 @@ from hyperinfer.kernel.membership.introduction import Introducing
 from hyperinfer.kernel.observation import Observation, tell_nobody
 from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
+from hyperinfer.kernel.process_meters import ProcessMeters
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.status import StatusFile
 from hyperinfer.kernel.worker import Context, Service, WorkerType
@@ -92,12 +94,14 @@ async def running(
 
     Raises what stops a worker from starting, everything already started having been stopped.
     """
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(_one(part, home, net, clock or SystemClock())) for part in parts]
+    clock = clock or SystemClock()
+    process = ProcessMeters(clock)
+    async with background(process.run(), name="process"), AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(_one(part, home, net, clock, process)) for part in parts]
 
 
 @asynccontextmanager
-async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[Running]:
+async def _one(part: Part, home: Path, net: Net, clock: Clock, process: ProcessMeters) -> AsyncIterator[Running]:
     paths = paths_of(part.worker.name, part.settings, home=home, rack=part.rack)
     with locked(paths), logs.joined(paths.name):
         identity = identities.load_or_create(paths.identity)
@@ -105,6 +109,8 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock) -> AsyncIterator[
         swarm = swarms.load(paths.swarm) if in_swarm else swarms.nobodys()
         members = Members.load(paths.swarm)
         registry = CollectorRegistry()
+        registry.register(process)
+        registry.register(DiskMeters(paths.data))
         async with (
             background(members.follow(clock), name=f"{paths.name}: members"),
             _opened(net, identity) as endpoint,
