@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from hyperinfer import __version__
 from hyperinfer.contracts.common import HEALTH, METRICS, PING
+from hyperinfer.contracts.logs import READ_LOGS
 from hyperinfer.contracts.membership import INTRODUCE
 from hyperinfer.errors import ConfigError, HyperinferError
 from hyperinfer.facilities import log as logs
@@ -21,7 +22,8 @@ from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.facilities.net.streams import Streams
 from hyperinfer.facilities.tasks import background
-from hyperinfer.facilities.tracing import INSTANCE_CHARS, Tracer, exporting
+from hyperinfer.facilities.tracing import INSTANCE_CHARS, Tracer
+from hyperinfer.facilities.tracing.export import exporting
 from hyperinfer.kernel import identity as identities
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.base_methods import BaseMethods
@@ -30,6 +32,7 @@ from hyperinfer.kernel.calls import Caller, route
 from hyperinfer.kernel.config import Loaded
 from hyperinfer.kernel.disk_meters import DiskMeters
 from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.log_reading import LogReading
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.follower import Follower
 from hyperinfer.kernel.membership.introduction import Introducing
@@ -182,11 +185,13 @@ async def _serving(
         net=net.status,
     )
     members, invited = context.members, service.invited
+    reading = LogReading(context.paths.name)
     introducing = Introducing(members, context.identity.public_key)
     common = (
         route(PING, base.ping),
         route(HEALTH, base.health),
         route(METRICS, base.metrics),
+        route(READ_LOGS, reading.read),
         route(INTRODUCE, introducing.introduce),
     )
     changed = asyncio.Event()
@@ -218,6 +223,7 @@ async def _serving(
                 yield addresses
             status.say("draining")
             service.on_drain()
+            reading.end()
             if not await dispatcher.drain(part.settings.drain_s):
                 context.log.warning("drain_deadline_passed", calls_cut=dispatcher.in_flight)
         context.log.info("worker_stopped")

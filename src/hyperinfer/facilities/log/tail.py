@@ -21,6 +21,12 @@ class Tail:
         self._some = asyncio.Event()
         self._lines: deque[bytes] = deque()
         self._lost = 0
+        self.ended = False
+
+    def end(self) -> None:
+        """There will be no more for who watches; from that task's loop."""
+        self.ended = True
+        self._some.set()
 
     def take(self, event: Mapping[str, Any]) -> None:
         """An event has been logged. Never waits."""
@@ -34,7 +40,7 @@ class Tail:
             self._loop.call_soon_threadsafe(self._some.set)
 
     async def next(self) -> tuple[list[bytes], int]:
-        """Wait for lines; gives those that have come, and how many were lost after them."""
+        """Wait for lines, or the end; gives those that have come, and how many were lost after them."""
         await self._some.wait()
         self._some.clear()
         lines = [self._lines.popleft() for _ in range(len(self._lines))]

@@ -68,6 +68,7 @@ class Counted:
     async def __aenter__(self) -> Self:
         accounting, call, asked = self._accounting, self._call, self._asked
         who = call.principal
+        call.note(model=self._model or None, kind=self._kind, streamed=call.send is not None)
         try:
             with tracing.span("limits", least_s=WORTH_TELLING_S):
                 self._admission = await accounting.limiter.admit(who.subjects, tokens=asked.reservation)
@@ -87,6 +88,7 @@ class Counted:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         accounting = self._accounting
+        self._call.note(**{name: value for name, value in self.progress.facts.items() if value is not None})
         status, code = _outcome(error, late=accounting.clock.monotonic() >= self._call.deadline)
         try:
             accounting.meters.used(self._call.principal, self._entry.settle(status, error_code=code))

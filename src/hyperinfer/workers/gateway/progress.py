@@ -1,6 +1,7 @@
 """How far a request has come: which worker has it, what of the answer has been passed on, and how it ended."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hyperinfer.contracts.inference import Processed, Usage
 from hyperinfer.facilities.clock import Clock
@@ -19,6 +20,8 @@ class Progress:
         self._offer: Offer | None = None
         self._given_at = 0.0
         self._chunks = 0
+        self._attempts = 0
+        self._resumed = 0
         self._processed: Processed | None = None
         self.first_token_s: float | None = None
 
@@ -53,8 +56,29 @@ class Progress:
             return Usage(prompt_tokens=self._prompt_estimate, completion_tokens=self._chunks)
         return self._unseen(self._offer)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the log and the trace tell of it; what is not known is none."""
+        usage, processed = self.usage, self._processed
+        return {
+            "model": self.model or None,
+            "asked": self._offer.worker.name if self._offer else None,
+            "attempts": self._attempts,
+            "resumed": self._resumed or None,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "estimated": self.estimated or None,
+            "first_token_ms": None if self.first_token_s is None else round(self.first_token_s * 1000, 3),
+            "queued_ms": None if processed is None else round(processed.queued_s * 1000, 3),
+            "finish": None if processed is None else processed.finish_reason,
+            "cache": None if processed is None else processed.cache or None,
+        }
+
     def given(self, offer: Offer) -> None:
         """A worker has been given the request."""
+        self._attempts += 1
+        if self.first_token_s is not None:
+            self._resumed += 1
         self._offer = offer
         self._given_at = self._clock.monotonic()
 

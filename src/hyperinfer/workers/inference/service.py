@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
@@ -88,6 +88,7 @@ class InferenceService:
         times = Times(self._clock, self._clock.monotonic())
         with self._counted():
             model = self._models.find(request.model)
+            call.note(model=model.name, kind=kind, streamed=call.send is not None)
             read = requests.read(request, kind).told(request.effort, model.offered.capabilities)
             read.check(model.offered.capabilities, continues=request.continues is not None)
             answering = Answering(
@@ -102,6 +103,7 @@ class InferenceService:
             )
             with model.blamed():
                 processed = await answering.run(call.send)
+        call.note(**_facts(processed))
         if processed.cache != "hit":
             self._measure(model, processed, times)
         return processed
@@ -205,3 +207,15 @@ class InferenceService:
         finally:
             self._running -= 1
             self._bell.ring()
+
+
+def _facts(processed: Processed) -> dict[str, Any]:
+    """What the log and the trace tell of an answer."""
+    return {
+        "prompt_tokens": processed.usage.prompt_tokens,
+        "completion_tokens": processed.usage.completion_tokens,
+        "first_token_ms": round(processed.first_token_s * 1000, 3),
+        "queued_ms": round(processed.queued_s * 1000, 3),
+        "finish": processed.finish_reason,
+        **({"cache": processed.cache} if processed.cache else {}),
+    }
