@@ -24,7 +24,7 @@ STOP_S = 20.0
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """This environment without what belongs to the person who runs the tests."""
-    personal = ("HYPERINFER_", "XDG_CONFIG", "PORT", "DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    personal = ("HYPERINFER_", "OTEL_", "XDG_CONFIG", "PORT", "DEBUG", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(personal)}
     own = {"HYPERINFER_HOME": str(home), "XDG_CONFIG_HOME": str(home / "xdg"), "PYTHONUNBUFFERED": "1"}
     others = {"HYPERINFER_COMMON__NET__BOOTSTRAP": NOWHERE, "HYPERINFER_INFERENCE__OLLAMA__ENABLED": "false"}

@@ -5,21 +5,25 @@ from typing import Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from hyperinfer.errors import BadRequest
+from hyperinfer.facilities import tracing
 from hyperinfer.protocol import links
 from hyperinfer.sdk.messages import Message, Tool, is_empty
 
 CACHE = "x-hyperinfer-cache"
+TRACE = "traceparent"
 
 
 class ModelOptions(TypedDict, total=False):
     """What may be said of any request to a model.
 
     `model` left out takes the gateway's default. `cache` says whether the answer may come from, and go to, a response
-    cache; left out, the workers' settings decide. `extra` are further fields, as OpenAI's API names them.
+    cache; left out, the workers' settings decide. `traceparent` is the span of the application's own that the request belongs under,
+    as W3C Trace Context writes it. `extra` are further fields, as OpenAI's API names them.
     """
 
     model: str | None
     cache: bool | None
+    traceparent: str | None
     extra: Mapping[str, Any]
 
 
@@ -56,7 +60,7 @@ class EmbedOptions(ModelOptions, total=False):
 
 Prompt = str | Sequence[Message]
 
-OURS = frozenset({"system", "extra", "cache"})
+OURS = frozenset({"system", "extra", "cache", "traceparent"})
 """Options that are no fields of OpenAI's."""
 
 
@@ -82,8 +86,19 @@ def fields(options: ModelOptions) -> dict[str, Any]:
 
 def headers(options: ModelOptions) -> dict[str, str]:
     """The headers that options stand for."""
-    cache = options.get("cache")
-    return {} if cache is None else {CACHE: "on" if cache else "off"}
+    named: dict[str, str] = {}
+    if (cache := options.get("cache")) is not None:
+        named[CACHE] = "on" if cache else "off"
+    if traceparent := options.get("traceparent"):
+        named[TRACE] = _header(traceparent)
+    return named
+
+
+def _header(traceparent: str) -> str:
+    """A header's value. Raises `BadRequest` for what cannot be one."""
+    if tracing.parse(traceparent) is None:
+        raise BadRequest("A traceparent looks like 00-<32 hex digits>-<16 hex digits>-01.", param=TRACE)
+    return traceparent
 
 
 def base_url(text: str) -> str:

@@ -4,7 +4,6 @@ Trace context is W3C's (https://www.w3.org/TR/trace-context/), spans are OpenTel
 """
 
 from hyperinfer.facilities.tracing.context import HEADER, Parent, parse, unsampled
-from hyperinfer.facilities.tracing.export import exporting
 from hyperinfer.facilities.tracing.settings import TracingSettings
 from hyperinfer.facilities.tracing.span import (
     CANCELLED,
@@ -33,7 +32,6 @@ __all__ = [
     "TracingSettings",
     "calling",
     "current",
-    "exporting",
     "parse",
     "span",
     "traceparent",
