@@ -1,7 +1,7 @@
 """New accounts: by who registers, with an invitation or without, and by administrators."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -46,6 +46,10 @@ class Newcomer:
     tier: str = DEFAULT
 
 
+def _nobody_counts(_: str) -> None:
+    """Nobody wants to know."""
+
+
 class Registration:
     """Makes accounts. `mode` says for whom: `open`, `invite` or `closed`."""
 
@@ -67,6 +71,11 @@ class Registration:
         self._tiers = tiers
         self._clock = clock
         self._mode = mode
+        self._tell_registered: Callable[[str], None] = _nobody_counts
+
+    def on_registered(self, listener: Callable[[str], None]) -> None:
+        """Have somebody told of each account that people make for themselves, and whether by an `invitation` or as it was `open`."""
+        self._tell_registered = listener
 
     async def register(self, request: Register, origin: Origin = LOCAL) -> Registered:
         """Make an account for who asks, and its first key.
@@ -77,10 +86,12 @@ class Registration:
         newcomer = newcomer_of(request)
         try:
             with self._guesses.telling(origin.remote):
-                return await self._register(newcomer, request.code, origin)
+                made = await self._register(newcomer, request.code, origin)
         except (Conflict, Forbidden) as error:
             self._notes.refused(origin, "account.registered", details={"reason": error.code})
             raise
+        self._tell_registered("invitation" if request.code else "open")
+        return made
 
     async def add(
         self, newcomer: Newcomer, origin: Origin = LOCAL, *, scopes: tuple[Scope, ...] = FIRST_SCOPES

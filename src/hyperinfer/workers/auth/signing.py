@@ -136,10 +136,16 @@ class Signing:
         self._keys = await asyncio.to_thread(self._read, self._rows)
         await asyncio.to_thread(self._forget)
 
+    @property
+    def changes_at(self) -> datetime | None:
+        """When the key that signs now is to be replaced by the next one; nothing while there is none."""
+        row = self._signer(self._clock.now())
+        return None if row is None else row.created_at + timedelta(seconds=self._settings.rotate_key_s)
+
     def sign(self, who: Principal, *, session_id: str, lifetime_s: int) -> str:
         """A token for a session. Raises `Unavailable` while there is no key."""
         now = self._clock.now()
-        row = signer((row for row in self._rows if row.id in self._keys), now)
+        row = self._signer(now)
         if row is None:
             raise Unavailable("Nobody can log in now; the operator's log says why.", retry_after_s=2)
         key = self._keys[row.id]
@@ -165,6 +171,9 @@ class Signing:
         """The public keys that verify sessions, those that will and those that still do."""
         async with self._database.read() as session:
             return Jwks(keys=tuple(signing_record(row).jwk for row in await _rows(session)))
+
+    def _signer(self, now: datetime) -> SigningKeyRow | None:
+        return signer((row for row in self._rows if row.id in self._keys), now)
 
     def _due(self, rows: Sequence[SigningKeyRow]) -> Due:
         return due(rows, self._clock.now(), rotate_s=self._settings.rotate_key_s, lasts_s=self._settings.lasts_s)

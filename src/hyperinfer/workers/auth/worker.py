@@ -9,10 +9,11 @@ from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.auth.audit.keeper import kept_audit
 from hyperinfer.workers.auth.audit.log import AuditLog
 from hyperinfer.workers.auth.audit.methods import audit_routes
+from hyperinfer.workers.auth.census import Census
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.housekeeping import keep_house
 from hyperinfer.workers.auth.membership import membership_on
-from hyperinfer.workers.auth.meters import Meters
+from hyperinfer.workers.auth.meters import Meters, Shown
 from hyperinfer.workers.auth.methods import routes
 from hyperinfer.workers.auth.parts import parts_on
 from hyperinfer.workers.auth.publishing import publish_missing
@@ -29,10 +30,12 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
         async with parts.database.read() as rows:
             if await first_admin(rows) is None:
                 context.log.warning("no_admin", do="run `hyperinfer users create-admin` on this machine")
-        meters = Meters(context.registry)
-        meters.show_waiting(lambda: parts.passwords.waiting)
+        parts.registration.on_registered(Meters(context.registry).registered)
+        census = Census(parts.database, clock)
+        Shown(census, parts.signing, parts.passwords, clock=clock, registry=context.registry)
         async with (
             background(keep_house(parts, clock), name="housekeeping"),
+            background(census.run(), name="census"),
             background(parts.usage.purge.run(), name="purge of requests"),
             membership_on(context, extra=audit.extra, note=audit.note) as membership,
         ):
