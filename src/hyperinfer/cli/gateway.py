@@ -52,16 +52,16 @@ def address_of(gateway: str | None) -> str:
 
 
 @asynccontextmanager
-async def opened(address: str, credential: str) -> "AsyncIterator[AsyncClient]":
+async def opened(address: str, credential: str, *, say: Callable[[str], None] = note) -> "AsyncIterator[AsyncClient]":
     """A client of a gateway, which says so where finding it may take a while."""
     from hyperinfer.sdk import AsyncClient
     from hyperinfer.sdk.requests import is_link
 
     wait_s = CONNECT_S
     if is_link(address):
-        note("Reaching the gateway over the swarm …")
+        say("Reaching the gateway over the swarm …")
         wait_s = SWARM_CONNECT_S
-    async with AsyncClient(address, api_key=credential, connect_timeout_s=wait_s, say=note) as client:
+    async with AsyncClient(address, api_key=credential, connect_timeout_s=wait_s, say=say) as client:
         yield client
 
 
@@ -83,6 +83,24 @@ def asking(gateway: str | None, do: "Callable[[AsyncClient], Awaitable[T]]") -> 
 def looking_after(gateway: str | None, do: "Callable[[AsyncClient], Awaitable[T]]") -> T:
     """Do something with the account: in its session if there is one, else with the API key, which may be enough."""
     return asyncio.run(_done(gateway, lambda account, now: account.to_account(now), do))
+
+
+def best_known(gateway: str | None, do: "Callable[[AsyncClient], Awaitable[T]]") -> T:
+    """Do something of which more is told to whoever may do more: in the session if there is one that lasts, else with the
+    API key."""
+
+    def credential(account: "Account", now: "datetime") -> str:
+        lasts = account.token and (account.token_ends is None or account.token_ends > now)
+        return account.token if lasts else account.to_models(now)
+
+    return asyncio.run(_done(gateway, credential, do))
+
+
+@asynccontextmanager
+async def for_account(gateway: str | None, *, say: Callable[[str], None] = note) -> "AsyncIterator[AsyncClient]":
+    """A client under the credential with which the account is looked after, as `looking_after` has it."""
+    async with _client(gateway, lambda account, now: account.to_account(now), say=say) as client:
+        yield client
 
 
 def in_session(gateway: str | None, do: "Callable[[AsyncClient], Awaitable[T]]") -> T:
@@ -149,10 +167,22 @@ async def renewed(account: "Account") -> "Account":
 async def _done(
     gateway: str | None, credential: "Callable[[Account, datetime], str]", do: "Callable[[AsyncClient], Awaitable[T]]"
 ) -> T:
+    async with _client(gateway, credential) as client:
+        return await do(client)
+
+
+@asynccontextmanager
+async def _client(
+    gateway: str | None,
+    credential: "Callable[[Account, datetime], str]",
+    *,
+    say: Callable[[str], None] = note,
+) -> "AsyncIterator[AsyncClient]":
+    """A client of a gateway; where a profile that holds an API key alone may not do something, that is said."""
     account = await renewed(account_at(gateway))
-    async with opened(account.gateway, credential(account, _now())) as client:
+    async with opened(account.gateway, credential(account, _now()), say=say) as client:
         try:
-            return await do(client)
+            yield client
         except Forbidden as error:
             if account.token:
                 raise

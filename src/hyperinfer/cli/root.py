@@ -40,6 +40,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "bridge": "Serve a gateway's API here, wherever the gateway is.",
         "dht": "Run a bootstrap node for a private swarm.",
         "status": "Show the workers of this machine, or what a gateway sees.",
+        "top": "Watch the swarm: workers, models, requests, alerts.",
+        "alerts": "List what is not well, and silence it.",
+        "logs": "Show what workers have logged.",
     },
     "People": {
         "register": "Make an account at a gateway.",

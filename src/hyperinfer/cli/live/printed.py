@@ -1,0 +1,91 @@
+"""The same once, as plain tables: for a log, a mail or a terminal that cannot be drawn on."""
+
+from typing import TYPE_CHECKING
+
+from hyperinfer.cli.live import words
+from hyperinfer.cli.live.sections import OPEN
+from hyperinfer.cli.live.text import clean
+from hyperinfer.cli.live.totals import totals
+from hyperinfer.cli.manner import say
+from hyperinfer.cli.table import show_facts, show_table
+
+if TYPE_CHECKING:
+    from hyperinfer.sdk import SystemHealth, WorkerHealth
+
+WORKER_TITLES = ("worker", "type", "state", "req/s", "errors", "latency", "tok/s", "cpu", "memory", "links")
+WORKER_SPARE = ("links", "type", "memory", "tok/s", "latency", "cpu", "errors")
+MODEL_TITLES = ("model", "worker", "state", "slots", "queued", "tok/s", "first token")
+MODEL_SPARE = ("first token", "state", "tok/s", "queued")
+
+
+def show(gateway: str, health: "SystemHealth") -> None:
+    """Print it."""
+    sums = totals(health)
+    slots = "" if sums.slots is None else f"{sums.busy or 0} of {sums.slots} busy"
+    show_facts(
+        [
+            ("gateway", gateway),
+            ("status", health.status),
+            ("requests", f"{words.rate(sums.requests_per_s)}/s, {words.share(sums.error_rate)} errors"),
+            ("latency", f"{words.seconds(sums.latency_p95_s)} for 95 of 100"),
+            ("tokens", f"{words.rate(sums.tokens_per_s)}/s"),
+            ("slots", slots + (f", {sums.queued} requests wait" if sums.queued else "")),
+        ]
+    )
+    say()
+    show_workers(health.workers)
+    models = [(model, worker) for worker in health.workers for model in worker.models]
+    if models:
+        say()
+        rows = [
+            (
+                model.name,
+                worker.name,
+                model.state,
+                f"{model.busy}/{model.slots}",
+                model.queued,
+                words.rate(model.tokens_per_s),
+                words.seconds(model.first_token_s),
+            )
+            for model, worker in models
+        ]
+        show_table(MODEL_TITLES, rows, spare=MODEL_SPARE)
+    show_open_alerts(health)
+
+
+def show_workers(workers: "tuple[WorkerHealth, ...]") -> None:
+    """Print the workers and why those are not well that are not."""
+    show_table(WORKER_TITLES, [_row(worker) for worker in workers], spare=WORKER_SPARE)
+    for worker in workers:
+        for reason in worker.reasons:
+            say(f"{clean(worker.name)}: {clean(reason)}", fg="yellow")
+
+
+def show_open_alerts(health: "SystemHealth") -> None:
+    """Print what is not well."""
+    found = [alert for alert in health.alerts if alert.state in OPEN]
+    if found:
+        say()
+    for alert in found:
+        state = "silenced" if alert.silenced_until else "pending" if alert.state == "pending" else alert.severity
+        style = {"critical": "red", "warning": "yellow"}.get(state)
+        say(
+            f"{state}: {clean(alert.summary)} {clean(alert.do)}".rstrip(), **({"fg": style} if style else {"dim": True})
+        )
+
+
+def _row(worker: "WorkerHealth") -> tuple[object, ...]:
+    figures = worker.figures
+    made = sum(link.how != "none" for link in worker.links)
+    return (
+        worker.name,
+        worker.wtype,
+        worker.state.replace("_", " "),
+        words.rate(figures.requests_per_s),
+        words.share(figures.error_rate),
+        words.seconds(figures.latency_s),
+        words.rate(figures.tokens_per_s),
+        words.cores(figures.cpu),
+        words.size(figures.memory_bytes),
+        f"{made}/{len(worker.links)}" if worker.links else "",
+    )
