@@ -1,0 +1,57 @@
+"""What a rule is: what it looks at, from when on that is bad and for how long, and what to say of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from operator import gt, lt
+
+from hyperinfer.contracts.metrics import Severity
+from hyperinfer.protocol.alerts import Key, Terms, key_of
+from hyperinfer.workers.metrics.alerts.shown import number
+from hyperinfer.workers.metrics.view import View
+
+Found = Iterable[tuple[Mapping[str, str], float]]
+"""Labels, and the value that they have."""
+
+above, below = gt, lt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule. `looks_at` gives values with the labels that say whose they are, and those beyond the `threshold` are bad: `is_bad` is
+    `above` or `below`. They are bad for `hold_s` before it fires, and not for `resolve_s` before that is over.
+
+    `summary` is a sentence with `{labels}` and `{value}`, which is `shown` in its unit; `do` says what helps. `expr` is the same in
+    PromQL, with THRESHOLD in place of the threshold. `window_s` is how far back it looks.
+    """
+
+    name: str
+    severity: Severity
+    looks_at: Callable[[View], Found]
+    is_bad: Callable[[float, float], bool] = above
+    threshold: float
+    hold_s: float
+    resolve_s: float
+    summary: str
+    do: str
+    expr: str
+    shown: Callable[[float], str] = number
+    window_s: float = 0.0
+
+    def bad(self, view: View) -> dict[Key, float]:
+        """What is bad now, with its value."""
+        found = self.looks_at(view)
+        return {key_of(self.name, labels): value for labels, value in found if self.is_bad(value, self.threshold)}
+
+    @property
+    def terms(self) -> Terms:
+        """Its times."""
+        return Terms(self.hold_s, self.resolve_s)
+
+    def says(self, labels: Mapping[str, str], value: float) -> str:
+        """Its sentence on a case; what a label would say that is not there is a question mark."""
+        return self.summary.format_map(_Said(labels, value=self.shown(value)))
+
+
+class _Said(dict[str, str]):
+    def __missing__(self, name: str) -> str:
+        return "?"

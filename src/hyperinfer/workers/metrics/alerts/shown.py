@@ -1,0 +1,62 @@
+"""Values as people read them, in the very words of Prometheus' templates, so that its alerts and ours say the same.
+
+Source: `humanize`, `humanizePercentage`, `humanizeDuration` and `humanize1024` of Prometheus' template/template.go.
+"""
+
+from math import isfinite
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
+SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
+
+
+def number(value: float) -> str:
+    """A number as it is, with four digits that matter."""
+    return f"{value:.4g}"
+
+
+def share(value: float) -> str:
+    """A share of one in percent."""
+    return f"{value * 100:.4g}%"
+
+
+def duration(value: float) -> str:
+    """A time: `3d 2h 0m 5s`, or with four digits below a minute."""
+    if not isfinite(value) or value == 0:
+        return f"{value:.4g}" + ("s" if value == 0 else "")
+    if abs(value) < 1:
+        return _fraction(value)
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    whole = int(value)
+    days, hours, minutes, seconds = whole // DAY, whole // HOUR % 24, whole // MINUTE % 60, whole % MINUTE
+    if days:
+        return f"{sign}{days}d {hours}h {minutes}m {seconds}s"
+    if hours:
+        return f"{sign}{hours}h {minutes}m {seconds}s"
+    return f"{sign}{minutes}m {seconds}s" if minutes else f"{sign}{value:.4g}s"
+
+
+def _fraction(value: float) -> str:
+    at = -1
+    while abs(value) < 1 and at < len(SMALL) - 1:
+        value *= 1000
+        at += 1
+    return f"{value:.4g}{SMALL[at]}s"
+
+
+def size(value: float) -> str:
+    """A size in powers of 1024."""
+    at = 0
+    while isfinite(value) and abs(value) >= 1024 and at < len(BINARY) - 1:
+        value /= 1024
+        at += 1
+    return f"{value:.4g}{BINARY[at]}B"
+
+
+TEMPLATES = {
+    number: '{{ $value | printf "%.4g" }}',
+    share: "{{ $value | humanizePercentage }}",
+    duration: "{{ $value | humanizeDuration }}",
+    size: "{{ $value | humanize1024 }}B",
+}
+"""The same in Prometheus' templates."""
