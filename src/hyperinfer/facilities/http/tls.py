@@ -25,7 +25,8 @@ Stamp = tuple[tuple[int, int, int], ...]
 class Certificate:
     """A certificate with the chain that leads to it, and its key: two PEM files.
 
-    `context` is for the server, `names` are those of the certificate, addresses among them and patterns left out.
+    `context` is for the server, `names` are those of the certificate, addresses among them and patterns left out; `expires_at` is
+    when the newest that was taken expires.
     Raises `StartError` for files that are not there, not readable, no certificate or key, no pair, encrypted, or where
     anybody on this machine may read the key.
     """
@@ -33,6 +34,7 @@ class Certificate:
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
         self._stamp = self._look()
+        self.expires_at = datetime.max.replace(tzinfo=UTC)
         self.context, self.names = self._load()
         self.context.sni_callback = self._choose
         self._latest = self.context
@@ -40,11 +42,15 @@ class Certificate:
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         """Use the files as they are now, for a connection that begins; called for each, whatever name it asks for."""
+        self.refresh()
+        if self._latest is not context:
+            connection.context = self._latest
+
+    def refresh(self) -> None:
+        """Take files that have changed, unless somebody has just looked."""
         if monotonic() - self._looked_s >= LOOK_EVERY_S:
             self._looked_s = monotonic()
             self._renew()
-        if self._latest is not context:
-            connection.context = self._latest
 
     def _renew(self) -> None:
         """Take files that have changed. Those that are of no use, as between the writing of the two, change nothing."""
@@ -78,7 +84,8 @@ class Certificate:
             raise StartError(f"The key {key} is encrypted; a server needs it without a password, readable by it alone.")
 
         try:
-            names = _names(x509.load_pem_x509_certificate(certificate.read_bytes()), certificate)
+            found = x509.load_pem_x509_certificate(certificate.read_bytes())
+            names = _names(found, certificate)
             context.load_cert_chain(certificate, key, password)
         except ssl.SSLError as error:
             raise StartError(_why(error, certificate, key)) from error
@@ -88,6 +95,7 @@ class Certificate:
             raise StartError(
                 f"Cannot read the key {key} or the certificate {certificate}: {error.strerror}."
             ) from error
+        self.expires_at = found.not_valid_after_utc
         return context, names
 
 

@@ -13,6 +13,7 @@ from hyperinfer.facilities.http import serving
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.certificate_meters import CertificateMeters
 from hyperinfer.kernel.gateways import LinkedGateway, OwnSwarm, Place
 from hyperinfer.kernel.http import is_local, listen_of
 from hyperinfer.kernel.worker import Context, Service, WorkerType
@@ -56,10 +57,12 @@ async def open_client(
     )
     if settings.use_local_session:
         app = _lending(app, settings, lender)
+    listen = listen_of(settings.http, drain_s=settings.drain_s)
+    CertificateMeters(listen, clock=context.clock, registry=context.registry)
     reach = Reach(gateway, clock=context.clock, meters=meters, log=context.log, tell=tell)
     async with (
         background(reach.run(), name="reach"),
-        serving(app, listen_of(settings.http, drain_s=settings.drain_s)) as url,
+        serving(app, listen) as url,
     ):
         yield Service(
             routes=(),

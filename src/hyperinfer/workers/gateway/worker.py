@@ -8,6 +8,7 @@ from hyperinfer.edge.app import create_app
 from hyperinfer.facilities.http import serving
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
+from hyperinfer.kernel.certificate_meters import CertificateMeters
 from hyperinfer.kernel.http import is_local, listen_of
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.gateway.accounting import Accounting
@@ -103,7 +104,9 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             metrics=local,
             observation=context.observation,
         )
-        async with serving(app, listen_of(settings.http)) as url:
+        listen = listen_of(settings.http)
+        CertificateMeters(listen, clock=clock, registry=context.registry)
+        async with serving(app, listen) as url:
             yield Service(
                 routes=GatewayMethods(
                     service,
