@@ -1,4 +1,4 @@
-"""What administrators ask of the swarm's health: passed on to the metrics worker, which knows gateways and no people."""
+"""What administrators ask of the swarm's health, and its reports: passed on to the metrics worker, which knows gateways and no people."""
 
 import asyncio
 from collections.abc import Sequence
