@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from hyperinfer.cli.live import sections, words
-from hyperinfer.cli.live.text import Line, clean, fit, pad, spread, width
+from hyperinfer.cli.live.text import CUT, Line, clean, fit, pad, spread, width
 from hyperinfer.cli.live.totals import Totals
 from hyperinfer.cli.live.watched import ORDERS, Watched
 
@@ -13,6 +13,7 @@ WIDE = 76
 """Columns from where on the totals stand in two rows, with sparklines."""
 LEAST_SPARK, MOST_SPARK = 6, 120
 CELL_GAP = "   "
+PLAIN_CUT = "."
 
 HELP = (
     ("q", "quit"),
@@ -38,7 +39,8 @@ def draw(watched: Watched, columns: int, rows: int, now: datetime, *, plain: boo
     shown = body[watched.offset : watched.offset + room]
     shown += [[] for _ in range(room - len(shown))]
     below = len(body) - watched.offset - room
-    return [*head, *shown, _foot(watched, columns, below, plain=plain)][:rows]
+    lines = [*head, *shown, _foot(watched, columns, below, plain=plain)][:rows]
+    return [[(style, text.replace(CUT, PLAIN_CUT)) for style, text in line] for line in lines] if plain else lines
 
 
 def body_rows(watched: Watched, columns: int, rows: int) -> int:

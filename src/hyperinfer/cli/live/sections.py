@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hyperinfer.cli.bars import gauge
 from hyperinfer.cli.live import words
 from hyperinfer.cli.live.columns import Column, table
-from hyperinfer.cli.live.text import Line, Piece, clean, fit
+from hyperinfer.cli.live.text import Line, Piece, clean, fit, width
 
 if TYPE_CHECKING:
     from hyperinfer.sdk import Alert, ModelFigures, SystemHealth, WorkerHealth
@@ -49,7 +49,7 @@ def _alert(alert: "Alert", room: int, now: datetime) -> list[Line]:
     state = "silenced" if alert.silenced_until else "pending" if alert.state == "pending" else alert.severity
     head: Line = [(style, f"{state} "), ("dim" if quiet else "", clean(alert.summary))]
     age: Line = [("dim", f"  {words.ago(alert.since, now)}")]
-    lines = [[*fit(head, room - sum(len(text) for _, text in age)), *age]]
+    lines = [fit([*fit(head, room - width(age)), *age], room)]
     if not quiet and alert.do:
         lines.append(fit([("dim", INDENT + clean(alert.do))], room))
     return lines
