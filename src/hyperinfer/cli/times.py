@@ -33,6 +33,18 @@ def end(text: str, option: str, *, now: datetime) -> datetime:
         ) from error
 
 
+def start(text: str, option: str, *, now: datetime) -> datetime:
+    """When something began: so long ago, at the beginning of a day such as 2027-01-31, or at a moment. Raises `BadRequest`."""
+    if _DURATION.fullmatch(text.strip()):
+        return now - duration(text, option)
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(
+            f"{option} takes how long ago, such as 10m or 2h, or a time such as 2027-01-31T10:00.", param="since"
+        ) from error
+
+
 def day(moment: datetime | None) -> str:
     """The day of a moment; nothing for none."""
     return moment.astimezone().strftime("%Y-%m-%d") if moment else ""

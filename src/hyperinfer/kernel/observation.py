@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Gauge
 
 from hyperinfer.contracts.method import NO_META, Meta, Method
-from hyperinfer.errors import HyperinferError, InternalError
+from hyperinfer.errors import Cancelled, HyperinferError, InternalError
 from hyperinfer.facilities import labels, tracing
 from hyperinfer.facilities.labels import Labels
 from hyperinfer.facilities.metrics import DURATIONS_S, Count, Counters, Distribution, Histograms
@@ -185,7 +185,7 @@ class Seen:
         observation.count(name, status)
         if not self._method.quiet:
             observation.time(name, duration_s)
-        if not self._method.quiet or status not in (OK, CANCELLED):
+        if not self._method.quiet or status not in WELL:
             observation.tell(name, status, duration_s, self.labels, self.facts)
         if self.span is not None:
             self._end(self.span, "" if status == OK else status)

@@ -114,7 +114,21 @@ FIELDS: Mapping[str, Show] = {
     **_each(
         name, "name", "names", "models", "roles", "key", "key_id", "id", "auth", "member", "invite", "backend", "of"
     ),
-    **_each(name, "state", "action", "outcome", "setting", "tier", "package", "signal", "version", "wanted", "place"),
+    **_each(
+        name,
+        "state",
+        "action",
+        "outcome",
+        "setting",
+        "tier",
+        "package",
+        "signal",
+        "version",
+        "wanted",
+        "place",
+        "wtype",
+    ),
+    **_each(name, "rule", "severity", "receiver"),
     **_each(
         number, "available", "count", "lines", "members", "records", "waiting", "most", "seq", "row", "pid", "workers"
     ),

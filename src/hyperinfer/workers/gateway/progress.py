@@ -59,6 +59,8 @@ class Progress:
     @property
     def facts(self) -> dict[str, Any]:
         """What the log and the trace tell of it; what is not known is none."""
+        if not self._attempts:
+            return {}
         usage, processed = self.usage, self._processed
         return {
             "model": self.model or None,
