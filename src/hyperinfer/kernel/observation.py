@@ -18,6 +18,8 @@ from hyperinfer.facilities.tracing import Kind, Span, Tracer
 
 OK = "ok"
 CANCELLED = tracing.CANCELLED
+WELL = frozenset({OK, CANCELLED, Cancelled.code})
+"""How calls end by which nothing is wrong."""
 UNKNOWN = "unknown"
 """The method of calls that name none of ours."""
 FACT = "hyperinfer."
