@@ -32,8 +32,10 @@ class PeerLink(Wire, frozen=True, omit_defaults=False):
     """How one worker reaches another. `key` is hex, `name` and `roles` as the member list has them.
 
     `how` is `here` (the same process), `direct`, `punched` (through routers), `relayed` or `none`; then `reason` says why not:
-    `offline`, `not_announced`, `refused`, `not_punched`, `no_answer`, or `not_tried`, and `trouble` in a sentence. `since` is when that
-    began (RFC 3339). Bytes are what went over the present connection. `inbound` is one that the peer has made.
+    `offline`, `not_announced`, `refused`, `not_punched`, `no_answer`, or `not_tried`, `trouble` in a sentence, and `do` what helps. `since`
+    is when that began (RFC 3339); in `next_try_s` it may be tried again. Bytes are what went over the present connection. `inbound` is one
+    that the peer has made. `router` and `remote_router` are what the routers of both sides do, as far as that was seen in
+    connecting: `none`, `steady` (keeps its ports), `random` (gives every flow another) or `unknown`.
     """
 
     key: str
@@ -47,12 +49,25 @@ class PeerLink(Wire, frozen=True, omit_defaults=False):
     sent_bytes: int = 0
     received_bytes: int = 0
     inbound: bool = False
+    do: str = ""
+    next_try_s: float | None = None
+    router: str = ""
+    remote_router: str = ""
 
 
 class PeerLinks(Wire, frozen=True, omit_defaults=False):
-    """The connections of one worker, and every member that it has none to but has looked for."""
+    """The connections of one worker, and every member that it has none to. Of `strangers`, who are no members, the newest are
+    among the links, without a name.
+
+    `swarm` says what its process can reach, `router` what stands between it and the others, `address` how the DHT sees its machine, empty
+    where that is not known.
+    """
 
     links: tuple[PeerLink, ...] = ()
+    strangers: int = 0
+    swarm: str = ""
+    router: str = ""
+    address: str = ""
 
 
 class MetricsText(Wire, frozen=True):

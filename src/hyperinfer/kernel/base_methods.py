@@ -1,4 +1,4 @@
-"""What every worker answers: `ping`, `getServiceHealth`, `getMetrics`, over the swarm and on its own port."""
+"""What every worker answers: `ping`, `getServiceHealth`, `getMetrics`, `getLinks`, over the swarm and on its own port."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 
 from hyperinfer import __version__
-from hyperinfer.contracts.common import Health, MetricsText, Pong
+from hyperinfer.contracts.common import Health, MetricsText, PeerLinks, Pong
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import NetStatus
 from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.links import LinkTable
 from hyperinfer.kernel.process_meters import PROCESS_ID
 from hyperinfer.kernel.worker import Service
 
@@ -31,6 +32,7 @@ class BaseMethods:
         registry: CollectorRegistry,
         clock: Clock,
         net: Callable[[], NetStatus],
+        links: LinkTable,
     ) -> None:
         self._wtype = wtype
         self._service = service
@@ -38,6 +40,7 @@ class BaseMethods:
         self._registry = registry
         self._clock = clock
         self._net = net
+        self._links = links
         self._started = clock.monotonic()
 
     async def ping(self, request: Nothing, call: Call) -> Pong:
@@ -50,8 +53,23 @@ class BaseMethods:
 
     async def metrics(self, request: Nothing, call: Call) -> MetricsText:
         """Its metrics as text. A metrics worker, which asks everybody by itself, is told of this one alone."""
+        await self._links.refresh()
         own = "metrics" in call.roles
         return MetricsText(text=(generate_latest(self._registry) if own else self.metrics_text()).decode())
+
+    async def links(self, request: Nothing, call: Call) -> PeerLinks:
+        """How it reaches the other members."""
+        return await self.look_at_links()
+
+    async def look_at_links(self) -> PeerLinks:
+        """How it reaches the other members now."""
+        await self._links.refresh()
+        return self._links.look()
+
+    async def measured_text(self) -> bytes:
+        """What it shows in Prometheus' text format, its connections measured for it."""
+        await self._links.refresh()
+        return self.metrics_text()
 
     def metrics_text(self) -> bytes:
         """What it shows in Prometheus' text format."""

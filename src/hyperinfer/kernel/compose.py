@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from hyperinfer import __version__
-from hyperinfer.contracts.common import HEALTH, METRICS, PING
+from hyperinfer.contracts.common import HEALTH, LINKS, METRICS, PING
 from hyperinfer.contracts.logs import READ_LOGS
 from hyperinfer.contracts.membership import INTRODUCE
 from hyperinfer.errors import ConfigError, HyperinferError
@@ -32,6 +32,8 @@ from hyperinfer.kernel.calls import Caller, route
 from hyperinfer.kernel.config import Loaded
 from hyperinfer.kernel.disk_meters import DiskMeters
 from hyperinfer.kernel.dispatch import Dispatcher
+from hyperinfer.kernel.link_meters import LinkMeters
+from hyperinfer.kernel.links import LinkTable
 from hyperinfer.kernel.log_reading import LogReading
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.follower import Follower
@@ -176,6 +178,15 @@ async def _serving(
     part: Part, context: Context[Any], service: Service, dispatcher: Dispatcher, endpoint: Endpoint, net: Net
 ) -> AsyncIterator[dict[str, str]]:
     """Answer calls, be observable and be found; on leaving be found no more, then drain."""
+    links = LinkTable(
+        endpoint,
+        peers=context.peers,
+        members=context.members,
+        swarm=context.swarm,
+        clock=context.clock,
+        net=net.status,
+    )
+    context.registry.register(LinkMeters(links))
     base = BaseMethods(
         context.wtype,
         service,
@@ -183,6 +194,7 @@ async def _serving(
         registry=context.registry,
         clock=context.clock,
         net=net.status,
+        links=links,
     )
     members, invited = context.members, service.invited
     reading = LogReading(context.paths.name)
@@ -191,6 +203,7 @@ async def _serving(
         route(PING, base.ping),
         route(HEALTH, base.health),
         route(METRICS, base.metrics),
+        route(LINKS, base.links),
         route(READ_LOGS, reading.read),
         route(INTRODUCE, introducing.introduce),
     )
@@ -210,6 +223,7 @@ async def _serving(
         await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=admission())
     async with (
         background(_keep_admitting(endpoint, context, changed, admission), name=f"{context.paths.name}: admission"),
+        background(links.run(), name=f"{context.paths.name}: links"),
         observed(part.settings.observe, part.worker.observe_port, base) as observe,
     ):
         addresses = {**service.addresses, **observe}

@@ -1,5 +1,6 @@
 """The members of the swarm: a list that the firewall follows. Missing or empty, it admits nobody."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ class Members:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._active: dict[bytes, Member] = {}
+        self._names: Mapping[bytes, str] = {}
         self._held = MemberFile()
         self._extra: Mapping[str, msgspec.Raw] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -54,6 +56,11 @@ class Members:
         """What the member is called, or the start of its key."""
         member = self._active.get(key)
         return member.name if member and member.name else key.hex()[:12]
+
+    @property
+    def names(self) -> Mapping[bytes, str]:
+        """What every member is called, each otherwise: where two have the same name, the start of the key is added."""
+        return self._names
 
     def with_role(self, role: str) -> frozenset[bytes]:
         """Every member that has a role."""
@@ -118,9 +125,17 @@ class Members:
 
     def _take(self, file: MemberFile) -> None:
         self._active = {member.key: member for member in file.members if member.revoked is None}
+        self._names = unique((key, self.name(key)) for key in sorted(self._active))
         if file.published != self._held.published:
             self._extra = file.signed.extra if file.signed else {}
         self._held = file
+
+
+def unique(named: Iterable[tuple[bytes, str]]) -> Mapping[bytes, str]:
+    """A name for each; where two have the same, the first eight digits of the key are added."""
+    pairs = list(named)
+    often = Counter(name for _, name in pairs)
+    return {key: name if often[name] == 1 else f"{name}-{key.hex()[:8]}" for key, name in pairs}
 
 
 def parse_key(text: str) -> bytes:

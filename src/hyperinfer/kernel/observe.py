@@ -53,7 +53,12 @@ def app(base: BaseMethods, settings: ObserveSettings) -> Starlette:
     """The routes. What shows metrics asks for the token; whether the worker is well anybody may know who reaches it."""
 
     async def metrics(_: Request) -> Response:
-        return Response(base.metrics_text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await base.measured_text(), media_type=CONTENT_TYPE_LATEST)
+
+    async def links(_: Request) -> Response:
+        seen = await base.look_at_links()
+        shown = asdict(seen) | {"links": [asdict(link) for link in seen.links]}
+        return Response(msgspec.json.encode(shown), media_type="application/json")
 
     async def healthz(_: Request) -> Response:
         return Response(b'{"status":"alive"}', media_type="application/json")
@@ -63,7 +68,7 @@ def app(base: BaseMethods, settings: ObserveSettings) -> Starlette:
         status = 200 if health.status == "ready" else 503
         return Response(msgspec.json.encode(asdict(health)), status_code=status, media_type="application/json")
 
-    shown = Starlette(routes=[Route("/metrics", metrics), *base.observe_routes])
+    shown = Starlette(routes=[Route("/metrics", metrics), Route("/links", links), *base.observe_routes])
     return Starlette(
         routes=[Route("/healthz", healthz), Route("/readyz", readyz), Mount("/", Shown(shown, settings))],
     )

@@ -11,7 +11,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 class PeerLink(msgspec.Struct, frozen=True, kw_only=True):
     """How one worker reaches another: `here` (in its own process), `direct`, `punched`, `relayed` or `none`; then `reason`
-    is why not in a word, and `trouble` in a sentence. `inbound` is one that the other has made."""
+    is why not in a word, `trouble` in a sentence, and `do` what helps. `inbound` is one that the other has made."""
 
     key: str
     name: str
@@ -24,6 +24,10 @@ class PeerLink(msgspec.Struct, frozen=True, kw_only=True):
     sent_bytes: int = 0
     received_bytes: int = 0
     inbound: bool = False
+    do: str = ""
+    next_try_s: float | None = None
+    router: str = ""
+    remote_router: str = ""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,9 @@ import msgspec
 
 from hyperinfer.cli.checks import Finding, Here, counted, fail, ok, warn
 from hyperinfer.errors import HyperinferError, Unauthenticated
-from hyperinfer.facilities.net.driver import unreachable
 from hyperinfer.kernel import swarm
 from hyperinfer.kernel.membership import file
+from hyperinfer.protocol import link_words
 from hyperinfer.protocol.membership import CLOCKS_APART, INTRODUCTION_MAX_AGE_S
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ MOMENT = timedelta(seconds=30)
 UNAUTHENTICATED, TOO_MANY = 401, 429
 
 MENDS = {
-    unreachable.OFFLINE: "Is it running, and online (`hyperinfer status` there)? Is the link right (`hyperinfer link` there)?",
-    unreachable.REFUSED: "Try again in a moment. A worker must be a member: `hyperinfer members list` on auth's machine.",
-    unreachable.NOT_PUNCHED: "Put one of the two behind another router, or where it has a public address.",
-    unreachable.NO_ANSWER: "Try again, and look at the network between.",
+    link_words.OFFLINE: "Is it running, and online (`hyperinfer status` there)? Is the link right (`hyperinfer link` there)?",
+    link_words.REFUSED: "Try again in a moment. A worker must be a member: `hyperinfer members list` on auth's machine.",
+    link_words.NOT_PUNCHED: "Put one of the two behind another router, or where it has a public address.",
+    link_words.NO_ANSWER: "Try again, and look at the network between.",
 }
 """What to do, by the reason for which a peer was not reached (docs/concepts/connections.md)."""
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from hyperinfer.protocol.link_words import Whereabouts
+
 MAX_MESSAGE_BYTES = 15 * 1024 * 1024
 """Largest payload of a call, reply or event; above 16 MB the channel of the official stack dies."""
 
@@ -38,10 +40,6 @@ NOBODY = Admission()
 How = Literal["here", "direct", "punched", "relayed"]
 """How a connection was made: inside the process; to an address as it is; through a hole that was punched in routers; by way of
 a third party."""
-
-Whereabouts = Literal["here", "absent", "silent", "refused", "full", "unknown"]
-"""What the DHT tells of a peer: served by this process; nobody announces the key; somebody did within the last 20 minutes and
-says nothing; it has refused us; it had no room for us; could not be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from hyperinfer.facilities.net import (
     Inbound,
     Link,
     LinkState,
-    Whereabouts,
 )
 from hyperinfer.facilities.net.driver.process import DriverProcess
 from hyperinfer.facilities.net.link import DriverLink
 from hyperinfer.facilities.net.memory import MemoryEndpoint, tell_nobody
 from hyperinfer.protocol.frames import Op
+from hyperinfer.protocol.link_words import Whereabouts
 
 if TYPE_CHECKING:
     from hyperinfer.facilities.net.hyperswarm import HyperswarmNet

@@ -19,8 +19,8 @@ from hyperinfer.facilities.net import (
     Inbound,
     LinkState,
     NetStatus,
-    Whereabouts,
 )
+from hyperinfer.protocol.link_words import Whereabouts
 
 MAX_ANSWERING = 4096
 """Calls that one link may have waiting for an answer."""

@@ -16,9 +16,9 @@ from hyperinfer.errors import PeerLost, PeerUnreachable, RemoteError, UnknownMet
 from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.net import Endpoint, Link
-from hyperinfer.facilities.net.driver.unreachable import REFUSED
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.protocol import rpc_errors, streams
+from hyperinfer.protocol.link_words import REFUSED
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
@@ -26,6 +26,7 @@ MAX_REMEMBERED = 1024
 """Failures and look-ups that are remembered at most."""
 
 OK = "ok"
+LOOKED_S = 60.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -79,7 +80,7 @@ class Peers:
         self._failures: OrderedDict[bytes, Failure] = OrderedDict()
         self._connects: Counter[str] = Counter()
         self._found: OrderedDict[bytes, tuple[float, list[bytes]]] = OrderedDict()
-        self._looked: OrderedDict[bytes, frozenset[bytes]] = OrderedDict()
+        self._looked: OrderedDict[bytes, tuple[float, frozenset[bytes]]] = OrderedDict()
         self._reading: dict[tuple[Link, streams.StreamId], _Reading] = {}
         self._ids = itertools.count(1)
         self._decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
@@ -111,7 +112,7 @@ class Peers:
     async def find_now(self, topic: bytes) -> list[bytes]:
         """Keys announced under a topic, looked up anew."""
         keys = await self._endpoint.lookup(topic)
-        self._looked[topic] = frozenset(keys)
+        self._looked[topic] = (self._clock.monotonic(), frozenset(keys))
         _trim(self._looked)
         if keys:
             self._found[topic] = (self._clock.monotonic() + self._settings.lookup_cache_s, list(keys))
@@ -154,8 +155,9 @@ class Peers:
         return self._failures.get(key)
 
     def last_found(self, topic: bytes) -> frozenset[bytes] | None:
-        """Who was found under a topic when it was last looked up; none if it has not been."""
-        return self._looked.get(topic)
+        """Who was found under a topic when it was last looked up; none if that has not been within the last minute."""
+        at, keys = self._looked.get(topic, (float("-inf"), frozenset[bytes]()))
+        return keys if self._clock.monotonic() - at < LOOKED_S else None
 
     async def _connect(self, key: bytes) -> Link:
         try:

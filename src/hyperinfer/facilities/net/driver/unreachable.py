@@ -4,11 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperinfer.errors import PeerUnreachable
-
-OFFLINE = "offline"
-REFUSED = "refused"
-NOT_PUNCHED = "not_punched"
-NO_ANSWER = "no_answer"
+from hyperinfer.protocol.link_words import NO_ANSWER, NOT_PUNCHED, OFFLINE, REFUSED
 
 SENTENCES: Mapping[str, str] = {
     OFFLINE: "it is offline, or unknown to the DHT",
