@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hyperinfer.workers.auth.config import AuthSettings
 
 ORDER = ("auth", "inference", "gateway", "metrics")
-"""Started in this order and stopped in reverse: the gateway answers what it has before the others leave."""
+"""Started in this order and stopped in reverse: the gateway answers what it has before the others leave. The last one, which only
+looks on, starts when the others can be used, so that nobody waits for it."""
 
 BASE: dict[str, dict[str, Any]] = {"gateway": {"http.first_port": 3000}}
 """What is different here from a worker in a process of its own."""
@@ -98,17 +99,18 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     async with (
         _told(own) as told,
         _reached(net_settings(parts)) as (net, trouble),
-        running(parts, home=home, net=net) as workers,
+        running(parts[:-1], home=home, net=net) as workers,
     ):
         started.set()
         settle()
-        running_auth, inference, gateway, _ = workers
+        running_auth, inference, gateway = workers
         if await until_ready([inference, running_auth, gateway], stop):
             swarm = f"off: {trouble}" if trouble else _swarm(net)
             link = "" if trouble or not net_settings(parts).driver else swarm_link(place.swarm) or ""
             await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm, link=link)
             told.set()
-            await _watch(net, stop)
+            async with running(parts[-1:], home=home, net=net):
+                await _watch(net, stop)
 
 
 @asynccontextmanager

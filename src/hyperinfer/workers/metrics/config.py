@@ -4,10 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from hyperinfer.facilities.mail import MailSettings
 from hyperinfer.kernel.settings import Settings, WorkerSettings
-
-HOUR_S = 3600
-DAY_S = 24 * HOUR_S
+from hyperinfer.workers.metrics.alerts.config import AlertSettings
+from hyperinfer.workers.metrics.history.config import HOUR_S, HistorySettings
 
 
 class CollectSettings(Settings, frozen=True):
@@ -29,3 +29,6 @@ class MetricsSettings(WorkerSettings, frozen=True):
     """What the metrics worker can be told."""
 
     collect: CollectSettings = CollectSettings()
+    history: HistorySettings = HistorySettings()
+    alerts: AlertSettings = AlertSettings()
+    mail: MailSettings = MailSettings()

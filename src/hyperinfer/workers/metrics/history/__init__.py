@@ -1,0 +1,1 @@
+"""Figures of the last month, in a small database of the metrics worker's own."""
