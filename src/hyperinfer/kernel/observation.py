@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Gauge
 
 from hyperinfer.contracts.method import NO_META, Meta, Method
-from hyperinfer.errors import Cancelled, HyperinferError, InternalError
 from hyperinfer.facilities import labels, tracing
 from hyperinfer.facilities.labels import Labels
 from hyperinfer.facilities.metrics import DURATIONS_S, Count, Counters, Distribution, Histograms
@@ -18,7 +17,7 @@ from hyperinfer.facilities.tracing import Kind, Span, Tracer
 
 OK = "ok"
 CANCELLED = tracing.CANCELLED
-WELL = frozenset({OK, CANCELLED, Cancelled.code})
+WELL = frozenset({OK, CANCELLED})
 """How calls end by which nothing is wrong."""
 UNKNOWN = "unknown"
 """The method of calls that name none of ours."""
@@ -202,11 +201,7 @@ class Seen:
 
 def status_of(error: BaseException | None) -> str:
     """How a call has ended: `ok`, `cancelled`, or the code of its error."""
-    if error is None:
-        return OK
-    if isinstance(error, HyperinferError):
-        return error.code
-    return InternalError.code if isinstance(error, Exception) else CANCELLED
+    return tracing.code_of(error) or OK
 
 
 def _trace_of(meta: Meta) -> str:

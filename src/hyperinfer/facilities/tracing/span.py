@@ -5,7 +5,7 @@ from enum import IntEnum
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from hyperinfer.errors import HyperinferError, InternalError
+from hyperinfer.errors import Cancelled, HyperinferError, InternalError
 from hyperinfer.facilities.tracing.context import SAMPLED
 
 if TYPE_CHECKING:
@@ -133,9 +133,11 @@ class calling(span):  # noqa: N801 - as `span`
 
 
 def code_of(error: BaseException | None) -> str:
-    """The code of what ended a block; empty if nothing did."""
+    """The code of what ended a block, or `cancelled`; empty if nothing did."""
     if error is None:
         return ""
+    if isinstance(error, Cancelled):
+        return CANCELLED
     if isinstance(error, HyperinferError):
         return error.code
     return InternalError.code if isinstance(error, Exception) else CANCELLED
