@@ -54,7 +54,7 @@ from hyperinfer.sdk.replies import (
     WorkerBackend,
     WorkerModel,
 )
-from hyperinfer.sdk.reports import AuditRow, Page, Quota, QuotaRow, RequestRow, UsageReport, UsageRow
+from hyperinfer.sdk.reports import AuditRow, KeptReport, Page, Quota, QuotaRow, RequestRow, UsageReport, UsageRow
 from hyperinfer.sdk.requests import ChatOptions, EmbedOptions, ModelOptions, SampleOptions
 
 __all__ = [
@@ -79,6 +79,7 @@ __all__ = [
     "ImageUrl",
     "Inference",
     "Invite",
+    "KeptReport",
     "Key",
     "Limits",
     "LogQuery",

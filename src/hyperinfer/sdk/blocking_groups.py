@@ -161,6 +161,13 @@ class Audit(Blocking[admin.Audit]):
     each = one_by_one(admin.Audit.each)
 
 
+class Reports(Blocking[admin.Reports]):
+    """Usage reports."""
+
+    list = waiting(admin.Reports.list)
+    read = waiting(admin.Reports.read)
+
+
 class Admin(Blocking[admin.Admin]):
     """Administration, group by group."""
 
@@ -171,6 +178,7 @@ class Admin(Blocking[admin.Admin]):
         self.usage = AllUsage(group.usage, run)
         self.audit = Audit(group.audit, run)
         self.models = PlacedModels(group.models, run)
+        self.reports = Reports(group.reports, run)
 
     tiers = waiting(admin.Admin.tiers)
     system = waiting(admin.Admin.system)

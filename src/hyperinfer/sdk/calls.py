@@ -53,9 +53,9 @@ class Calls:
         """Change something of which nothing is answered."""
         await self._transport.content(self._change(method, path, body), timeout_s=CALL_TIMEOUT_S)
 
-    async def content(self, path: str) -> bytes:
+    async def content(self, path: str, *, timeout_s: float = CALL_TIMEOUT_S, **query: str | int | date | None) -> bytes:
         """Look something up, as it is."""
-        return (await self._transport.content(self._look(path), timeout_s=CALL_TIMEOUT_S)).content
+        return (await self._transport.content(self._look(path, _texts(query)), timeout_s=timeout_s)).content
 
     def csv(self, path: str, **query: str | int | date | None) -> AsyncGenerator[str]:
         """A table as CSV, in pieces as it comes."""

@@ -9,6 +9,7 @@ T = TypeVar("T")
 
 Grouping = Literal["day", "key", "model", "user", "status"]
 Status = Literal["success", "error", "timeout", "cancelled"]
+ReportForm = Literal["html", "csv", "text"]
 Outcome = Literal["ok", "refused", "failed"]
 
 
@@ -42,6 +43,19 @@ class UsageReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[UsageRow, ...]
     total: UsageRow
     currency: str | None = None
+
+
+class KeptReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A usage report of a day or a week (both days included, in UTC). `mailed_at` is null where it was sent to nobody."""
+
+    name: str
+    kind: str
+    since: date
+    until: date
+    made_at: datetime
+    requests: int
+    total_tokens: int
+    mailed_at: datetime | None = None
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hyperinfer import AsyncClient, Client
-from hyperinfer.contracts import audit, gateway, metrics, people, usage
+from hyperinfer.contracts import audit, gateway, metrics, people, reports, usage
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import Method, Reply, Request
 from hyperinfer.facilities.clock import SystemClock
@@ -41,6 +41,7 @@ METHODS: tuple[Method[Any, Any], ...] = (
     usage.GET_QUOTA,
     *audit.PASSED_ON,
     *metrics.PASSED_ON,
+    *reports.PASSED_ON,
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from hyperinfer.contracts import audit, auth, gateway, metrics, people, usage
+from hyperinfer.contracts import audit, auth, gateway, metrics, people, reports, usage
 from hyperinfer.contracts.common import Health, MetricsText, PeerLink
 from hyperinfer.contracts.inference import ModelStatus, PromptCount
 from hyperinfer.contracts.inference import Usage as Tokens
@@ -96,6 +96,19 @@ HEALTH = metrics.SystemHealth(
     alerts=(ALERT,),
 )
 LINE = msgspec.Raw(b'{"event":\n"two"}')
+REPORTS = reports.ReportRows(
+    reports=(
+        reports.ReportRow(
+            name="usage-2026-01-01",
+            kind="daily",
+            since=date(2026, 1, 1),
+            until=date(2026, 1, 1),
+            made_at=AT,
+            requests=3,
+            total_tokens=12,
+        ),
+    )
+)
 STATUS = ModelStatus(name="m", backend="echo", state="ready", slots=2, busy=1, queued=0)
 
 REPLIES: dict[str, Any] = {
@@ -143,6 +156,8 @@ REPLIES: dict[str, Any] = {
     "getUserQuota": usage.Quota(
         tier="default", limits=(usage.QuotaRow(of="user", name="requests a minute", limit=10, used=1, remaining=9),)
     ),
+    "listReports": REPORTS,
+    "readReport": reports.ReportText(name="usage-2026-01-01", form="html", text="<p>1</p>"),
     "listAudit": audit.AuditRows(rows=(ROW,)),
     "getSystemHealth": HEALTH,
     "getMetricHistory": metrics.History(

@@ -21,7 +21,7 @@ OPERATIONS = [
     if operation.answer is not None
 ]
 TOKEN = "eyJ.a.token"
-NO_JSON = ("text/plain", "text/event-stream", "application/x-ndjson")
+NO_JSON = ("text/plain", "text/html", "text/event-stream", "application/x-ndjson")
 COOKIE = {"Cookie": f"hi_session={TOKEN}"}
 SAME_SITE = {"Sec-Fetch-Site": "same-origin", "X-CSRF-Token": cookies.csrf_token(TOKEN)}
 
@@ -47,7 +47,7 @@ def key_for(operation: Operation) -> dict[str, str]:
 
 
 def path_of(operation: Operation) -> str:
-    return operation.path.replace("{id:path}", "m").replace("{id}", "x1")
+    return operation.path.replace("{id:path}", "m").replace("{id}", "x1").replace("{name}", "usage-2026-01-01")
 
 
 def body_of(operation: Operation) -> dict[str, Any]:

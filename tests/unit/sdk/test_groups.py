@@ -475,7 +475,7 @@ def test_every_group_without_asyncio_has_every_method() -> None:
             if type(group).__module__.startswith("hyperinfer.sdk.groups"):
                 found += 1
                 assert public(group) == public(getattr(other, name))
-    assert found == 11
+    assert found == 12
 
 
 def test_the_client_without_asyncio_has_every_method_with_the_same_parameters() -> None:

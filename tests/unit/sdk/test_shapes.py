@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from hyperinfer.contracts import audit, common, gateway, inference, limits, logs, metrics, people, usage
+from hyperinfer.contracts import reports as report_contract
 from hyperinfer.sdk import health, replies, reports
 from hyperinfer.sdk import people as sdk_people
 
@@ -37,6 +38,7 @@ SAME: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (replies.WorkerModel, inference.ModelStatus),
     (replies.WorkerBackend, inference.BackendStatus),
     (replies.Placed, gateway.Placed),
+    (reports.KeptReport, report_contract.ReportRow),
     (health.PeerLink, common.PeerLink),
     *((getattr(health, one.__name__), one) for one in HEALTH),
 ]
@@ -60,6 +62,7 @@ def test_a_field_that_we_do_not_know_is_passed_over() -> None:
         (reports.Grouping, usage.Grouping),
         (reports.Status, usage.Status),
         (reports.Outcome, audit.Outcome),
+        (reports.ReportForm, report_contract.Form),
         (health.Level, logs.Level),
         (health.Severity, metrics.Severity),
     ],

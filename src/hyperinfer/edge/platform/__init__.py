@@ -11,6 +11,7 @@ from hyperinfer.edge.platform import (
     keys,
     observing,
     original,
+    reports,
     sessions,
     swarm,
     usage,
@@ -29,5 +30,6 @@ def groups(*, inference_timeout_s: float) -> Sequence[Group]:
         administration.GROUP,
         audit.GROUP,
         observing.GROUP,
+        reports.GROUP,
         original.group(timeout_s=inference_timeout_s),
     )

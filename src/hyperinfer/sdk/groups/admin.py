@@ -8,10 +8,12 @@ from hyperinfer.sdk.groups.models import PlacedModels
 from hyperinfer.sdk.groups.usage import AllUsage
 from hyperinfer.sdk.health import Alert, History, HistoryQuery, LogQuery, SystemHealth
 from hyperinfer.sdk.people import CreatedUser, Invite, Limits, NewReset, Role, Tier, User
-from hyperinfer.sdk.reports import AuditRow, Outcome, Page
+from hyperinfer.sdk.reports import AuditRow, KeptReport, Outcome, Page, ReportForm
 
 USERS = "/api/admin/users"
 INVITES = "/api/admin/invites"
+REPORTS = "/api/admin/reports"
+REPORT_TIMEOUT_S = 300.0
 SYSTEM = "/api/admin/system"
 ALERTS = "/api/admin/alerts"
 LOGS_TIMEOUT_S = 65.0
@@ -120,6 +122,22 @@ class Audit:
         return each(lambda cursor: self.list(cursor=cursor, limit=MAX_PAGE, **query))
 
 
+class Reports:
+    """Usage reports, which the metrics worker makes."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def list(self) -> tuple[KeptReport, ...]:
+        """Those that are kept, newest first."""
+        return (await self._calls.get(REPORTS, Page[KeptReport])).data
+
+    async def read(self, name: str, *, form: ReportForm = "html") -> str:
+        """The report of a day (`usage-2026-11-20`) or a week (`usage-2026-W47`). One that is not kept is made, which may take a
+        minute where much was asked."""
+        return (await self._calls.content(at(REPORTS, name), timeout_s=REPORT_TIMEOUT_S, format=form)).decode()
+
+
 class Admin:
     """Administration, group by group."""
 
@@ -130,6 +148,7 @@ class Admin:
         self.usage = AllUsage(calls)
         self.audit = Audit(calls)
         self.models = PlacedModels(calls)
+        self.reports = Reports(calls)
 
     async def tiers(self) -> tuple[Tier, ...]:
         """Every tier and what it limits."""

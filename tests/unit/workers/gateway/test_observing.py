@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from hyperinfer.contracts import reports
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.logs import LogPage, LogQuery
 from hyperinfer.contracts.method import Meta, Nothing
@@ -68,8 +69,9 @@ class World:
 
 
 def test_everything_for_administrators_is_passed_on() -> None:
-    assert {one.method for one in World().observing.routes()} == set(PASSED_ON)
-    assert {method.access.kind for method in PASSED_ON} == {"admin"}
+    every = {*PASSED_ON, *reports.PASSED_ON}
+    assert {one.method for one in World().observing.routes()} == every
+    assert {method.access.kind for method in every} == {"admin"}
 
 
 async def test_the_metrics_worker_is_asked_without_the_credential() -> None:
