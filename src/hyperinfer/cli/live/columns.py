@@ -10,8 +10,9 @@ from hyperinfer.cli.table import columns_of
 T = TypeVar("T")
 
 GAP = "  "
-LEAST_NAME = 8
-"""Columns that a name keeps however narrow the terminal is."""
+SHORT_NAME, LEAST_NAME = 16, 8
+"""Columns that a name keeps for as long as others can be left out, at most a quarter of the terminal, and those that it keeps
+in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,13 @@ def _fitting(
         for column in columns
     }
     kept = list(columns)
-    while (over := _taken(kept, widths) - room) > 0:
-        flexible = [column for column in kept if column.flexible and widths[column.title] > LEAST_NAME]
+    while _taken(kept, widths) > room:
         spare = max(kept, key=lambda column: column.need)
-        if flexible and (over <= LEAST_NAME or spare.need == 0):
-            longest = max(flexible, key=lambda column: widths[column.title])
-            widths[longest.title] -= 1
-        elif spare.need > 0:
+        least = max(LEAST_NAME, min(SHORT_NAME, room // 4)) if spare.need else LEAST_NAME
+        long = [column for column in kept if column.flexible and widths[column.title] > least]
+        if long:
+            widths[max(long, key=lambda column: widths[column.title]).title] -= 1
+        elif spare.need:
             kept.remove(spare)
         else:
             break

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hyperinfer.cli.live import words
-from hyperinfer.cli.live.sections import OPEN
+from hyperinfer.cli.live.sections import OPEN, links_of
 from hyperinfer.cli.live.text import clean
 from hyperinfer.cli.live.totals import totals
 from hyperinfer.cli.manner import say
@@ -21,14 +21,15 @@ MODEL_SPARE = ("first token", "state", "tok/s", "queued")
 def show(gateway: str, health: "SystemHealth") -> None:
     """Print it."""
     sums = totals(health)
+    errors = "" if sums.error_rate is None else f", {words.share(sums.error_rate)} errors"
     slots = "" if sums.slots is None else f"{sums.busy or 0} of {sums.slots} busy"
     show_facts(
         [
             ("gateway", gateway),
             ("status", health.status),
-            ("requests", f"{words.rate(sums.requests_per_s)}/s, {words.share(sums.error_rate)} errors"),
-            ("latency", f"{words.seconds(sums.latency_p95_s)} for 95 of 100"),
-            ("tokens", f"{words.rate(sums.tokens_per_s)}/s"),
+            ("requests", "" if sums.requests_per_s is None else f"{words.rate(sums.requests_per_s)}/s{errors}"),
+            ("p95", "" if sums.latency_p95_s is None else words.seconds(sums.latency_p95_s)),
+            ("tokens", "" if sums.tokens_per_s is None else f"{words.rate(sums.tokens_per_s)}/s"),
             ("slots", slots + (f", {sums.queued} requests wait" if sums.queued else "")),
         ]
     )
@@ -76,7 +77,7 @@ def show_open_alerts(health: "SystemHealth") -> None:
 
 def _row(worker: "WorkerHealth") -> tuple[object, ...]:
     figures = worker.figures
-    made = sum(link.how != "none" for link in worker.links)
+    _, links = links_of(worker)
     return (
         worker.name,
         worker.wtype,
@@ -87,5 +88,5 @@ def _row(worker: "WorkerHealth") -> tuple[object, ...]:
         words.rate(figures.tokens_per_s),
         words.cores(figures.cpu),
         words.size(figures.memory_bytes),
-        f"{made}/{len(worker.links)}" if worker.links else "",
+        "" if links == words.DASH else links,
     )

@@ -1,6 +1,7 @@
 """The screen of the live view, line by line: a head, a body that scrolls, and a foot. Pure."""
 
 from datetime import datetime
+from textwrap import wrap
 
 from hyperinfer.cli.live import sections, words
 from hyperinfer.cli.live.text import CUT, Line, clean, fit, pad, spread, width
@@ -14,6 +15,7 @@ WIDE = 76
 LEAST_SPARK, MOST_SPARK = 6, 120
 CELL_GAP = "   "
 PLAIN_CUT = "."
+LEAST_WRAPPED = 10
 
 HELP = (
     ("q", "quit"),
@@ -109,7 +111,8 @@ def _body(watched: Watched, columns: int, now: datetime, *, plain: bool) -> list
     health = watched.shown
     lines: list[Line] = []
     if watched.trouble:
-        lines += [fit([("bad", clean(watched.trouble))], columns), []]
+        lines += [fit([("bad", part)], columns) for part in wrap(clean(watched.trouble), max(columns, LEAST_WRAPPED))]
+        lines.append([])
     if health is None:
         return lines
     if alerts := sections.alerts(health, columns, now):

@@ -16,7 +16,7 @@ STATES = {"ready": "good", "degraded": "warn", "draining": "warn", "lost": "bad"
 SEVERITIES = {"critical": "bad", "warning": "warn", "info": "dim"}
 OPEN = ("firing", "pending")
 HERE = "here"
-NOT_MADE = "none"
+NOT_MADE, NOT_WANTED = "none", "not_tried"
 SAME = '"'
 """Stands where a worker has what another one of its process shows: it is measured once."""
 SLOW_S = 0.1
@@ -81,7 +81,7 @@ def _worker_columns(twins: frozenset[str]) -> "Sequence[Column[WorkerHealth]]":
         Column("cpu", lambda one: of_process(one, words.cores(one.figures.cpu)), 3),
         Column("memory", lambda one: of_process(one, words.size(one.figures.memory_bytes)), 5),
         Column("lag", lambda one: (_lagging(one.figures.loop_lag_s), words.seconds(one.figures.loop_lag_s)), 12),
-        Column("links", _links, 7),
+        Column("links", links_of, 7),
         Column("up", lambda one: ("dim", words.lasting(one.uptime_s)), 11),
         Column("version", lambda one: ("dim", clean(one.version)), 13),
     )
@@ -106,9 +106,9 @@ def _lagging(lag_s: float | None) -> str:
     return "warn" if lag_s and lag_s >= SLOW_S else ""
 
 
-def _links(worker: "WorkerHealth") -> Piece:
+def links_of(worker: "WorkerHealth") -> Piece:
     """How many of its connections are made, and of how many, where some are not."""
-    others = [link for link in worker.links if link.how != HERE]
+    others = [link for link in worker.links if link.how != HERE and link.reason != NOT_WANTED]
     made = sum(link.how != NOT_MADE for link in others)
     if not others:
         return ("dim", words.DASH)

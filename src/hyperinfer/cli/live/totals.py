@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Totals:
     """Sums over the workers, none where no worker tells. Requests are those of gateways, so that none is counted at each
-    worker that it goes through; `latency_p95_s` is that of the slowest gateway."""
+    worker that it goes through; `latency_p95_s` is that of the slowest gateway, `first_token_s` what gateways see of streams, else what engines measure."""
 
     requests_per_s: float | None
     error_rate: float | None
@@ -35,7 +35,7 @@ def totals(health: "SystemHealth") -> Totals:
         latency_p95_s=max((one.latency_p95_s for one in gateways if one.latency_p95_s is not None), default=None),
         in_flight=_count(one.in_flight for one in gateways),
         tokens_per_s=_sum(one.tokens_per_s for one in gateways),
-        first_token_s=_mean(one.first_token_s for one in gateways),
+        first_token_s=_mean(one.first_token_s for one in gateways) or _mean(one.first_token_s for one in engines),
         slots=_count(one.slots for one in engines),
         busy=_count(one.busy for one in engines),
         queued=_count(one.queued for one in engines),
