@@ -8,6 +8,7 @@ from hyperinfer.facilities.mail import MailSettings
 from hyperinfer.kernel.settings import Settings, WorkerSettings
 from hyperinfer.workers.metrics.alerts.config import AlertSettings
 from hyperinfer.workers.metrics.history.config import HOUR_S, HistorySettings
+from hyperinfer.workers.metrics.reports.config import ReportSettings
 
 
 class CollectSettings(Settings, frozen=True):
@@ -31,4 +32,5 @@ class MetricsSettings(WorkerSettings, frozen=True):
     collect: CollectSettings = CollectSettings()
     history: HistorySettings = HistorySettings()
     alerts: AlertSettings = AlertSettings()
+    reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()

@@ -16,6 +16,8 @@ from hyperinfer.workers.metrics.gathering import Gathering
 from hyperinfer.workers.metrics.history import meters as history_meters
 from hyperinfer.workers.metrics.history.history import History
 from hyperinfer.workers.metrics.methods import MetricsMethods
+from hyperinfer.workers.metrics.reports.presence import presence_in
+from hyperinfer.workers.metrics.reports.reporting import reporting
 from hyperinfer.workers.metrics.service import SystemFeed
 from hyperinfer.workers.metrics.serving.routes import ServingRoutes
 from hyperinfer.workers.metrics.view import View
@@ -62,6 +64,7 @@ async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncI
             registry=context.registry,
         ) as alerts,
         history.running(),
+        reporting(context, presence=presence_in(history)) as report_routes,
         background(collector.run(), name="collecting"),
     ):
         feed = SystemFeed(collector.swarm, alerts.open)
@@ -81,6 +84,7 @@ async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncI
                 *MetricsMethods(feed, custom, history).routes(),
                 *AlertMethods(alerts).routes(),
                 *gathering.routes(),
+                *report_routes,
             ),
             announces=("metrics",),
             not_ready=not_ready,
