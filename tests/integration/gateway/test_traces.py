@@ -41,7 +41,7 @@ async def traced(
     told = {"tracing": {"endpoint": collector.url, **(tracing or {})}}
     (home / "config" / "common.json").write_text(json.dumps(told))
     async with house(home, *inferences, **settings) as running:
-        running.http.headers["traceparent"] = TRACEPARENT  # type: ignore[index]  # a CIMultiDict, shown as a proxy
+        running.http.headers["traceparent"] = TRACEPARENT
         yield running
 
 
@@ -169,9 +169,9 @@ async def test_a_client_that_hangs_up(tmp_path: Path, collector: Collector) -> N
 
 async def test_what_the_caller_does_not_record_is_not_recorded(tmp_path: Path, collector: Collector) -> None:
     async with traced(tmp_path, collector, inference := FakeInference("m")) as running:
-        running.http.headers["traceparent"] = TRACEPARENT[:-1] + "0"  # type: ignore[index]
+        running.http.headers["traceparent"] = TRACEPARENT[:-1] + "0"
         await running.chat()
-        running.http.headers["traceparent"] = f"00-{'1' * 32}-{SPAN}-01"  # type: ignore[index]
+        running.http.headers["traceparent"] = f"00-{'1' * 32}-{SPAN}-01"
         await running.chat()
         await asyncio.to_thread(collector.trace, "1" * 32, 3)
         assert len(inference.requests) == 2
