@@ -32,7 +32,7 @@ CURRENT = "current"
 @options.profile
 @click.pass_context
 def command(context: click.Context, as_json: bool, gateway: str | None) -> None:
-    """Show the workers of this machine and whether they can serve.
+    """Show the workers of this machine, whether they can serve, and how they reach the other machines of their swarm.
 
     Exit code 0 if there are any and all are ready, otherwise 1; with --gateway, 0 if a model is ready to answer.
     """
@@ -41,16 +41,19 @@ def command(context: click.Context, as_json: bool, gateway: str | None) -> None:
 
 
 def _here(*, as_json: bool) -> bool:
+    from hyperinfer.cli import status_links
     from hyperinfer.cli.places import SETTINGS, load
     from hyperinfer.cli.workers_here import look
     from hyperinfer.kernel import config
 
     folders = {config.home() / load(wtype).settings.status_dir for wtype in SETTINGS}
     seen = asyncio.run(look(sorted(folders)))
+    links = asyncio.run(status_links.look(seen))
     if as_json:
-        show_json([one.row() for one in seen])
+        show_json([one.row() | links.row(one.file.name) for one in seen])
     elif seen:
         _show(seen)
+        status_links.show(links)
     else:
         note(f"No worker runs on {config.home()}. `hyperinfer up` starts all that a machine needs.")
     return bool(seen) and all(worker.state == "ready" for worker in seen)

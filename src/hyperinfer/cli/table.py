@@ -52,6 +52,14 @@ def _hanging(text: str, indent: int) -> str:
     return ("\n" + " " * indent).join(parts)
 
 
+def wrapped(text: str) -> str:
+    """Text broken between words where a terminal would break one; a program gets it as it is."""
+    columns = terminal_width()
+    if columns is None or columns < FEWEST_COLUMNS or columns_of(text) <= columns:
+        return text
+    return "\n".join(textwrap.wrap(text, columns, break_long_words=False, break_on_hyphens=False))
+
+
 def clipped(text: str, most: int) -> str:
     """Text that others choose the length of, in so many characters at most."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -52,6 +52,8 @@ class LinkMeters(Collector):
         return {key: members.names[key] if at < MAX_PEERS else OTHER for at, key in others}
 
     def _count(self, state: LinkState) -> None:
+        if state.how == "here":
+            return
         key = state.remote_key if state.remote_key in self._table.members.names else STRANGERS
         self._ended.setdefault(key, Counter()).update({SENT: state.sent_bytes, RECEIVED: state.received_bytes})
 
@@ -62,6 +64,8 @@ class LinkMeters(Collector):
         for key, ended in self._ended.items():
             total.setdefault(names.get(key, STRANGER), Counter()).update(ended)
         for state in states:
+            if state.how == "here":
+                continue  # nothing of it is ever on a wire
             carried = {SENT: state.sent_bytes, RECEIVED: state.received_bytes}
             total.setdefault(names.get(state.remote_key, STRANGER), Counter()).update(carried)
         family = CounterMetricFamily(

@@ -47,7 +47,7 @@ class Why:
 AWAY = Why(
     OFFLINE,
     "Nobody in the DHT knows it: it is switched off, or has no way out.",
-    "Start it; `hyperinfer status` there.",
+    "Start it, or see what `hyperinfer status` says there.",
 )
 SILENT = Why(
     OFFLINE,
