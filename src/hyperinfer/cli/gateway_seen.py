@@ -2,12 +2,14 @@
 
 import msgspec
 
+from hyperinfer.errors import HyperinferError
 from hyperinfer.facilities.clock import SystemClock
-from hyperinfer.sdk import AsyncClient
+from hyperinfer.sdk import AsyncClient, SystemHealth
 
 
 class GatewaySeen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway says of its swarm; `answers_in_ms` is one whole request, once it was reached."""
+    """What a gateway says of its swarm; `answers_in_ms` is one whole request, once it was reached. `system` is every worker, for
+    administrators, where there is a metrics worker."""
 
     gateway: str
     answers_in_ms: float
@@ -19,6 +21,7 @@ class GatewaySeen(msgspec.Struct, frozen=True, kw_only=True):
     busy: int
     queued: int
     troubles: tuple[str, ...]
+    system: SystemHealth | None = None
 
 
 async def look(client: AsyncClient) -> GatewaySeen:
@@ -50,4 +53,13 @@ async def look(client: AsyncClient) -> GatewaySeen:
         busy=sum(model.busy for model in running),
         queued=sum(model.queued for model in running),
         troubles=tuple(troubles),
+        system=await _system(client),
     )
+
+
+async def _system(client: AsyncClient) -> SystemHealth | None:
+    """Every worker, for whoever may see them; others, and swarms that nobody collects, do without."""
+    try:
+        return await client.admin.system()
+    except HyperinferError:
+        return None

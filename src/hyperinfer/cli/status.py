@@ -27,7 +27,7 @@ CURRENT = "current"
     is_flag=False,
     flag_value=CURRENT,
     shell_complete=guesses.gateways,
-    help="What a gateway sees of the whole swarm; without URL the one in use.",
+    help="What a gateway sees of the whole swarm; without URL the one in use. Administrators see every worker.",
 )
 @options.profile
 @click.pass_context
@@ -53,17 +53,21 @@ def _here(*, as_json: bool) -> bool:
         show_json([one.row() | links.row(one.file.name) for one in seen])
     elif seen:
         _show(seen)
+<<<<<<< src/hyperinfer/cli/status.py
+        _show_alerts(seen)
+=======
         status_links.show(links)
+>>>>>>> /tmp/mine.f
     else:
         note(f"No worker runs on {config.home()}. `hyperinfer up` starts all that a machine needs.")
     return bool(seen) and all(worker.state == "ready" for worker in seen)
 
 
 def _there(gateway: str, *, as_json: bool) -> bool:
-    from hyperinfer.cli.gateway import asking
+    from hyperinfer.cli.gateway import best_known
     from hyperinfer.cli.gateway_seen import look
 
-    seen = asking(None if gateway == CURRENT else gateway, look)
+    seen = best_known(None if gateway == CURRENT else gateway, look)
     show_json(seen) if as_json else _show_gateway(seen)
     return seen.models_ready > 0
 
@@ -82,6 +86,15 @@ def _show(seen: "list[Seen]") -> None:
             say(f"{one.file.name}: {printable(reason)}", fg="yellow")
 
 
+def _show_alerts(seen: "list[Seen]") -> None:
+    from hyperinfer.cli import alerts_here
+
+    counts = asyncio.run(alerts_here.firing(seen))
+    if counts is not None:
+        style = {"fg": "red" if counts.get("critical") else "yellow"} if sum(counts.values()) else {}
+        say(f"alerts: {alerts_here.sentence(counts)}", **style)
+
+
 def _show_gateway(seen: "GatewaySeen") -> None:
     show_facts(
         [
@@ -94,5 +107,11 @@ def _show_gateway(seen: "GatewaySeen") -> None:
     )
     for trouble in seen.troubles:
         say(printable(trouble), fg="yellow")
+    if seen.system is not None:
+        from hyperinfer.cli.live.printed import show_open_alerts, show_workers
+
+        say()
+        show_workers(seen.system.workers)
+        show_open_alerts(seen.system)
     if not seen.models:
         note("It serves no model now. `hyperinfer invite` lets a machine with models join.")

@@ -55,7 +55,7 @@ class Observing:
                 async with background(self._until_stopping(), name="watching"):
                     reply = await self._ask(method, request, call, sink=self._while_admitted(call.send, call))
         except PeerUnreachable as error:
-            raise Unavailable(NOBODY, retry_after_s=5, service="metrics") from error
+            raise Unavailable(NOBODY, retry_after_s=30, service="metrics") from error
         if method == SILENCE_ALERT and isinstance(request, SilenceAlert):
             log.info("alert_silenced", alert=request.id, minutes=request.minutes, by=call.principal.user_id)
         return reply
