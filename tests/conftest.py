@@ -37,6 +37,10 @@ def _has_browser() -> bool:
     return shutil.which("chromium") is not None
 
 
+def _has_prometheus() -> bool:
+    return all(map(shutil.which, ("prometheus", "promtool")))
+
+
 def _has_namespaces() -> bool:
     return _is_root() and all(map(shutil.which, ("ip", "nft")))
 
@@ -50,6 +54,7 @@ NEEDS = {
     ),
     "needs_postgres": (PostgresServer.is_installed, "needs the server of PostgreSQL: apt-get install postgresql"),
     "needs_redis": (RedisServer.is_installed, "needs Redis: apt-get install redis-server"),
+    "needs_prometheus": (_has_prometheus, "needs prometheus and promtool: apt-get install prometheus"),
     "needs_browser": (_has_browser, "needs Chromium: apt-get install chromium"),
     "needs_namespaces": (_has_namespaces, "needs root, ip and nft: apt-get install iproute2 nftables"),
 }

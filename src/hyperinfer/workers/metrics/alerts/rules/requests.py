@@ -1,14 +1,20 @@
 """Rules on requests: that they fail, take long, wait, or are refused."""
 
+from hyperinfer.contracts import gateway, inference
 from hyperinfer.contracts.metrics import WorkerHealth
 from hyperinfer.workers.metrics.alerts.looking import LATELY_S, each, grown, newest
 from hyperinfer.workers.metrics.alerts.rule import Found, Rule
 from hyperinfer.workers.metrics.alerts.shown import duration, share
-from hyperinfer.workers.metrics.collecting.figures import ENDED, OUR_FAULTS, REQUESTS
+from hyperinfer.workers.metrics.collecting.figures import ENDED, OUR_FAULTS
 from hyperinfer.workers.metrics.view import View
 
 FEW = 10
 """Of fewer requests a share says nothing."""
+
+PEOPLES = (gateway.PROCESS_INFERENCE, gateway.PROCESS_PROMPT, gateway.LOGIN, gateway.REGISTER)
+WORKERS = (inference.PROCESS_REQUEST, inference.EMBED)
+REQUESTS = tuple(method.name for method in (*PEOPLES, *WORKERS))
+"""What people wait for, at gateways, at auth and at workers."""
 
 _METHODS = "|".join(REQUESTS)
 _FAULTS = "|".join(OUR_FAULTS)
@@ -43,8 +49,8 @@ ERROR_RATE = Rule(
     resolve_s=300,
     window_s=LATELY_S,
     shown=share,
-    summary="{value} of the requests at {worker} fail by a fault that is not their sender's.",
-    do="See which errors: `hyperinfer logs --errors`. Most often a worker or a backend behind it is away: look at the other alerts, "
+    summary="{value} of the requests at {worker} fail by no fault of who sent them.",
+    do="See which errors: `hyperinfer logs --level error`. Most often a worker or a backend behind it is away: look at the other alerts, "
     "and at `hyperinfer top`.",
     expr=f"{_FAILED} / {_ENDED} > THRESHOLD and {_ENDED} >= {FEW}",
 )
@@ -95,7 +101,7 @@ RATE_LIMITS = Rule(
     hold_s=60,
     resolve_s=300,
     window_s=LATELY_S,
-    summary="{worker} refused {value} requests within 5 minutes for somebody's limits.",
+    summary="{worker} refused {value} requests within 5 minutes for limits that people have.",
     do="Somebody's program tries again without waiting, or limits are lower than what people need: `hyperinfer usage --all` shows "
     "who. Speak to them, give them another tier, or revoke the key.",
     expr="sum by (worker) (increase(ai_platform_rate_limit_violations_total[5m])) > THRESHOLD",

@@ -42,7 +42,7 @@ WORKER_LOST = Rule(
     resolve_s=15,
     summary="The worker {worker} ({wtype}) does not answer.",
     do="Look at its machine: is it on and online, does `hyperinfer status` there show the worker? `hyperinfer status` here says how "
-    "far a connection gets. If it is gone for good, `hyperinfer members remove` takes it off the list.",
+    "far a connection gets. If it is gone for good, `hyperinfer members revoke` takes it off the list.",
     expr=f'max by (worker, wtype) ({UP}{{wtype!="client"}}) < THRESHOLD',
 )
 NO_WORKERS = Rule(
@@ -66,7 +66,7 @@ MODEL_GONE = Rule(
     hold_s=60,
     resolve_s=30,
     summary="The model {model} was in use, and no worker has it any more.",
-    do="Start the worker or the backend that had it, or pull it on another machine: `hyperinfer pull`. If it was taken away on purpose, "
+    do="Start the worker or the backend that had it, or pull it on another machine: `hyperinfer models pull`. If it was taken away on purpose, "
     "this ends within an hour.",
     expr=f'count by (model) ({SERVED}{{service="gateway",model!="{OTHER}"}}) > THRESHOLD unless on (model) '
     f"count by (model) ({SLOTS})",
@@ -104,7 +104,7 @@ BREAKER_OPEN = Rule(
     hold_s=15,
     resolve_s=60,
     summary="{worker} sends {exported_worker} nothing but probes for {model}: it kept failing.",
-    do="Other workers answer meanwhile, if they have the model. `hyperinfer logs --errors` shows why it fails there.",
+    do="Other workers answer meanwhile, if they have the model. `hyperinfer logs --level error` shows why it fails there.",
     expr="max by (worker, exported_worker, model) (ai_platform_breaker_open) > THRESHOLD",
 )
 
