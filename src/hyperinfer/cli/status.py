@@ -53,11 +53,8 @@ def _here(*, as_json: bool) -> bool:
         show_json([one.row() | links.row(one.file.name) for one in seen])
     elif seen:
         _show(seen)
-<<<<<<< src/hyperinfer/cli/status.py
-        _show_alerts(seen)
-=======
         status_links.show(links)
->>>>>>> /tmp/mine.f
+        _show_alerts(seen)
     else:
         note(f"No worker runs on {config.home()}. `hyperinfer up` starts all that a machine needs.")
     return bool(seen) and all(worker.state == "ready" for worker in seen)
