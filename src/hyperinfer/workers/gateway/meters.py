@@ -181,9 +181,17 @@ class PersonMeters:
 
 def _of_each(what: str, registry: CollectorRegistry, clock: Clock, most: int) -> CappedLabels[PersonMeters]:
     """The meters of each `user` or `key`."""
-    requests = Counters(f"ai_platform_{what}_requests", f"Requests let in, by {what}.", (what,), registry=registry)
+    requests = Counters(
+        f"ai_platform_{what}_requests",
+        f"Requests let in, by {what}; off unless gateway.metrics.per_{what} is set.",
+        (what,),
+        registry=registry,
+    )
     tokens = Counters(
-        f"ai_platform_{what}_tokens", f"Tokens that requests have used, by {what}.", (what, "kind"), registry=registry
+        f"ai_platform_{what}_tokens",
+        f"Tokens that requests have used, by {what}; off unless the same is set.",
+        (what, "kind"),
+        registry=registry,
     )
 
     def make(label: str) -> PersonMeters:

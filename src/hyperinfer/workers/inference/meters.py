@@ -155,7 +155,9 @@ class Shown:
         slots = GaugeMetricFamily(f"{PREFIX}_slots", "Slots of a model.", labels=["model"])
         busy = GaugeMetricFamily(f"{PREFIX}_slots_busy", "Slots taken.", labels=["model"])
         queued = GaugeMetricFamily(f"{PREFIX}_queued", "Requests that wait for a slot.", labels=["model"])
+        state_of = GaugeMetricFamily(f"{PREFIX}_model_state", "1 for the state of a model.", labels=["model", "state"])
         for model in status.models[:MAX_MODELS]:
+            state_of.add_metric([model.name, model.state], 1)
             slots.add_metric([model.name], model.slots)
             busy.add_metric([model.name], model.busy)
             queued.add_metric([model.name], model.queued)
@@ -165,4 +167,4 @@ class Shown:
         up = GaugeMetricFamily(f"{PREFIX}_backend_up", "Whether a backend can be reached.", labels=["backend"])
         for backend in {backend.name: backend for backend in status.backends}.values():
             up.add_metric([backend.name], backend.available)
-        yield from (slots, busy, queued, models, up)
+        yield from (state_of, slots, busy, queued, models, up)
