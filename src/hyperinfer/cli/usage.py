@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from hyperinfer.cli import options
+from hyperinfer.cli import options, usage_report
 from hyperinfer.cli.bars import bar
 from hyperinfer.cli.examples import examples
 from hyperinfer.cli.gateway import looking_after
@@ -62,6 +62,7 @@ def filters(command: F) -> F:
         "hyperinfer usage --group model --since 2026-11-01",
         "hyperinfer usage --all --group user --csv > usage.csv",
         "hyperinfer usage requests --status error",
+        "hyperinfer usage report",
     ),
 )
 @filters
@@ -101,6 +102,9 @@ def command(
             _plot(report) if plot else _show(report)
 
     looking_after(gateway, show)
+
+
+command.add_command(usage_report.report)
 
 
 @command.command("requests", epilog=examples("hyperinfer usage requests --since 2026-11-01"))

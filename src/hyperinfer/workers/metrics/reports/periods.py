@@ -77,7 +77,9 @@ def named(name: str) -> Period:
             return week_of(date.fromisocalendar(int(found["year"]), int(found["week"]), 1))
         return day_of(date(int(found["year"]), int(found["month"]), int(found["day"])))
     except (ValueError, OverflowError) as error:
-        raise BadRequest("No day and no week is called so: usage-2026-11-20, usage-2026-W47.", param="name") from error
+        raise BadRequest(
+            "No day and no week is called so. Names are such as usage-2026-11-20 and usage-2026-W47.", param="name"
+        ) from error
 
 
 def due(now: datetime, settings: ReportSettings, *, begun: date) -> Sequence[Period]:
