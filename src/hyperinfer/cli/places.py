@@ -1,8 +1,6 @@
 """Where things are on this machine: worker types, their settings and their folders."""
 
 import importlib
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,19 +48,10 @@ def load(
     wtype: str, *, env: str | None = None, file: Path | None = None, sets: Sequence[str] = (), base: Any = None
 ) -> Loaded[Any]:
     """A worker's settings. Raises `ConfigError`."""
-    _keep_logs_apart()
+    from hyperinfer.facilities.log import log_for_a_command
+
+    log_for_a_command()  # what a command does with a worker's folders may be logged; what it prints is its own
     return config.load(wtype, settings_type(wtype), env=env, file=file, sets=sets, base=base)
-
-
-def _keep_logs_apart() -> None:
-    """What a command does with a worker's folders may be logged: warnings, to standard error. What it prints is its own."""
-    import structlog
-
-    if not structlog.is_configured():
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever that is when something is said
-        )
 
 
 def paths(loaded: Loaded[Any], rack: str | None = None) -> Paths:

@@ -117,7 +117,7 @@ class Guard:
             await answer.fail(STOPPING, self._writer(scope["path"]))
             raise
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
-            log.exception("request_failed", method=scope["method"], path=scope["path"][:200])
+            log.exception("request_failed", method=scope["method"])
             seen.error = OUR_FAULT.code
             await answer.fail(OUR_FAULT, self._writer(scope["path"]))
 

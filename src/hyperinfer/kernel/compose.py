@@ -313,4 +313,4 @@ async def _announced(endpoint: Endpoint, topics: Sequence[bytes]) -> AsyncIterat
                     await endpoint.withdraw(topic)
         except (TimeoutError, HyperinferError) as error:
             # Records die out by themselves within minutes; a stop is never held up by them.
-            log.warning("announcements_not_withdrawn", reason=str(error) or "no answer in time")
+            log.warning("announcements_not_withdrawn", reason=getattr(error, "message", "no answer in time"))

@@ -14,6 +14,7 @@ from hyperinfer.facilities.log.setup import (
     flush,
     joined,
     log_as_library,
+    log_for_a_command,
     stop,
     tell,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "flush",
     "joined",
     "log_as_library",
+    "log_for_a_command",
     "stop",
     "tell",
 ]

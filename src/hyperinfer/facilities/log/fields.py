@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hyperinfer.facilities.labels import is_request_id
+from hyperinfer.facilities.log import tracebacks
 from hyperinfer.facilities.log.redaction import HIDDEN, without_secrets
 
 Show = Callable[[Any], Any]
@@ -84,6 +85,11 @@ def sentence(value: Any) -> Any:
     return without_secrets(text if len(text) <= MAX_SENTENCE_CHARS else text[: MAX_SENTENCE_CHARS - 1] + "…")
 
 
+def failure(value: Any) -> Any:
+    """What kind of error came up; what it says is not known to be harmless."""
+    return tracebacks.named(value) if isinstance(value, BaseException) else HIDDEN
+
+
 def frames(value: Any) -> Any:
     """Where another program says that it failed: names of errors and places in its source, not the rest."""
     if not isinstance(value, str):
@@ -114,30 +120,19 @@ FIELDS: Mapping[str, Show] = {
     **_each(
         name, "name", "names", "models", "roles", "key", "key_id", "id", "auth", "member", "invite", "backend", "of"
     ),
-    **_each(
-        name,
-        "state",
-        "action",
-        "outcome",
-        "setting",
-        "tier",
-        "package",
-        "signal",
-        "version",
-        "wanted",
-        "place",
-        "wtype",
-    ),
-    **_each(name, "rule", "severity", "receiver"),
+    **_each(name, "state", "action", "outcome", "setting", "tier", "package", "signal", "version", "wanted", "place"),
+    **_each(name, "wtype", "host", "form", "report", "alert", "rule", "severity", "receiver"),
     **_each(
         number, "available", "count", "lines", "members", "records", "waiting", "most", "seq", "row", "pid", "workers"
     ),
     **_each(number, "restarts", "threads", "percent", "calls_cut", "forgotten", "told", "failed", "context_tokens"),
     **_each(number, "needed_mb", "size_mb", "unused_s", "took_s", "away_s", "pause_s", "restart_in_s", "round_trip_ms"),
+    **_each(number, "rows", "part", "requests", "minutes", "recipients"),
     **_each(path, "path", "file", "kept_as", "certificate"),
     **_each(url, "url", "http", "observe"),
     # why, and what to do
     **_each(sentence, "reason", "why", "do", "consequence", "until", "text"),
+    **_each(failure, "error"),
     **_each(frames, "stack"),
 }
 """What may be shown, by name. A name means the same thing wherever it is logged."""

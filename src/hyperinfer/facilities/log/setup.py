@@ -143,6 +143,16 @@ def log_as_library() -> None:
         )
 
 
+def log_for_a_command() -> None:
+    """Warnings and errors to standard error, for a command that ends by itself. What has been configured before stays."""
+    if not structlog.is_configured():
+        structlog.configure(
+            processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, _finished, _readable],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # whatever that is when something is said
+        )
+
+
 class _Handler(logging.Handler):
     """Gives the writer what is logged: ours as it comes from structlog, other libraries' as far as it can be shown."""
 
@@ -197,3 +207,7 @@ def _finished(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
     if error is not None:
         finished["exception"] = tracebacks.told(error)
     return shown(finished)
+
+
+def _readable(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    return Terminal(colours=False).line(event)

@@ -65,7 +65,7 @@ class Terminal:
         left_out = SKIPPED | OF_CALL if event.get("event") == EVENT else SKIPPED
         words = []
         for name, value in event.items():
-            if name in left_out or value in (None, "", False):
+            if name in left_out or value is None or value is False or value == "":
                 continue
             text = self._id(_text(value)) if name == "request_id" else _quoted(_text(value))
             words.append(f"{self._in(f'{name}=', '2')}{text}")

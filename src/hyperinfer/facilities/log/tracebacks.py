@@ -33,6 +33,8 @@ def named(error: BaseException) -> str:
     kind = type(error).__name__
     if isinstance(error, HyperinferError):
         return f"{kind} [{error.code}]"
+    if sqlite := getattr(error, "sqlite_errorname", ""):
+        return f"{kind} [{sqlite}]"
     code = errno.errorcode.get(error.errno or 0) if isinstance(error, OSError) else None
     return f"{kind} [{code}]" if code else kind
 

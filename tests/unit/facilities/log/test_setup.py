@@ -202,3 +202,18 @@ def test_a_library_leaves_the_log_of_its_application_as_it_is() -> None:
     log.log_as_library()
     structlog.get_logger("x").info("fine")
     assert "fine" in stream.getvalue()
+
+
+def test_a_command_says_its_warnings_and_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.reset_defaults()
+    log.log_for_a_command()
+    structlog.get_logger("x").info("fine")
+    try:
+        raise ValueError(PROMPT)
+    except ValueError:
+        structlog.get_logger("x").warning("odd", password="hunter2", exc_info=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "odd password=[hidden]\n  File" in said.err
+    assert said.err.endswith("ValueError\n")
+    assert PROMPT not in said.err

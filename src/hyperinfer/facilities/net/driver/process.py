@@ -183,7 +183,7 @@ class DriverProcess(asyncio.Protocol):
         assert self._process is not None
         assert self._process.stderr is not None
         while line := await self._process.stderr.read(MAX_LOG_LINE_BYTES):
-            log.warning("driver_says", text=line.decode(errors="replace").strip())
+            log.warning("driver_says", stack=line.decode(errors="replace").strip())
 
 
 def _failure(code: str, message: str) -> HyperinferError:

@@ -78,7 +78,7 @@ class AuditKeeper:
         except (StartError, Unavailable) as error:
             log.error("audit_head_not_published", reason=error.message)
         except OSError as error:
-            log.error("audit_head_not_published", reason=str(error.strerror))
+            log.error("audit_head_not_published", reason=error.strerror)
 
     def _standing(self) -> AuditHead | None:
         standing = heads.standing(heads.read(self._data).heads, marks.read(self._data))

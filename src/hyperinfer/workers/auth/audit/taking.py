@@ -82,5 +82,5 @@ def _note(line: bytes) -> Note | None:
     try:
         return _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        log.error("audit_note_damaged", reason=str(error))
+        log.error("audit_note_damaged", error=error)
         return None

@@ -161,6 +161,6 @@ class DirectoryCopy:
             if isinstance(record, KeyRecord):
                 self._by_digest[bytes.fromhex(record.digest)] = change.id
         except (msgspec.DecodeError, ValueError) as error:
-            log.error("directory_record_unreadable", kind=change.kind, id=change.id, reason=str(error))
+            log.error("directory_record_unreadable", kind=change.kind, id=change.id, error=error)
             return
         records[change.id] = record

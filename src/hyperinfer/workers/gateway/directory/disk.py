@@ -77,7 +77,7 @@ class DirectoryFile:
             return _connect(self._path)
         except sqlite3.DatabaseError as error:
             # It is a copy: nothing is lost with it but the time until auth has told everything again.
-            log.error("directory_copy_damaged", path=str(self._path), reason=str(error), consequence="fetched anew")
+            log.error("directory_copy_damaged", path=str(self._path), error=error, consequence="fetched anew")
             for suffix in SUFFIXES:
                 with suppress(FileNotFoundError):
                     Path(f"{self._path}{suffix}").rename(f"{self._path}.damaged{suffix}")

@@ -182,7 +182,7 @@ class Follower:
             try:
                 await asyncio.to_thread(self._file.save, page, heard_at=self._heard_at)
             except sqlite3.Error as error:  # a full disk, say: it works from memory, and later pages are tried again
-                log.error("directory_not_kept", reason=str(error))
+                log.error("directory_not_kept", error=error)
 
 
 @asynccontextmanager

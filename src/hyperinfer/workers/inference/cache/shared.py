@@ -100,9 +100,9 @@ class SharedStore:
         self._paused_until = self._clock.monotonic() + PAUSE_S
         if not self._is_away:
             self._is_away = True
-            log.warning("response cache", available=False, reason=str(error) or type(error).__name__)
+            log.warning("response_cache", available=False, error=error)
 
     def _answered(self) -> None:
         if self._is_away:
             self._is_away = False
-            log.info("response cache", available=True)
+            log.info("response_cache", available=True)

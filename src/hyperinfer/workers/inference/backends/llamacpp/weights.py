@@ -105,5 +105,5 @@ def _remembered(memory: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:
-        log.warning("verified_models_unreadable", reason=str(error))
+        log.warning("verified_models_unreadable", error=error)
         return {}

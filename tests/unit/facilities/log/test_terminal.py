@@ -1,0 +1,83 @@
+"""Lines as people read them."""
+
+import re
+from typing import Any
+
+import pytest
+
+from hyperinfer.facilities.log.terminal import Terminal
+
+CALL = {
+    "timestamp": "2027-01-15T08:00:00.250000Z",
+    "level": "info",
+    "event": "call",
+    "worker": "gateway",
+    "method": "processInferenceRequest",
+    "status": "ok",
+    "duration_ms": 12345.6,
+    "request_id": "req_0123456789abcdef01234567",
+    "model": "echo",
+    "prompt_tokens": 3,
+    "completion_tokens": 40,
+    "first_token_ms": 12.3,
+    "attempts": 1,
+}
+
+
+def without_time(text: str) -> str:
+    return text.partition(" ")[2]
+
+
+def plain(event: dict[str, Any], **options: Any) -> str:
+    return without_time(Terminal(colours=False, **options).line(event))
+
+
+def test_a_call_is_one_short_line() -> None:
+    assert plain(CALL) == (
+        "info    gateway    processInferenceRequest ok 12.3 s echo 3→40 tokens first 12 ms req_01234567… attempts=1"
+    )
+
+
+def test_whole_ids_can_be_copied() -> None:
+    assert "req_0123456789abcdef01234567" in plain(CALL, whole_ids=True)
+    assert "mine-1" in plain({**CALL, "request_id": "mine-1"})
+
+
+def test_anything_else_is_its_name_and_its_fields() -> None:
+    event = {
+        "level": "warning",
+        "event": "model_not_loaded",
+        "name": "x",
+        "reason": "No room.",
+        "logger": "y",
+        "count": 0,
+    }
+    assert plain(event).endswith('warning -          model_not_loaded name=x reason="No room." count=0')
+
+
+def test_a_traceback_stands_below() -> None:
+    assert plain({"level": "error", "event": "call_failed", "exception": "  File …\nValueError"}).endswith(
+        "call_failed\n  File …\nValueError"
+    )
+
+
+def test_the_member_stands_for_its_worker() -> None:
+    assert " gpu-box " in plain({**CALL, "member": "gpu-box"})
+
+
+def test_the_day_is_said_where_it_is_another() -> None:
+    assert re.match(r"2027-01-1\d \d\d:\d\d:\d\d\.250 ", Terminal(colours=False, today="2026-12-31").line(CALL))
+
+
+@pytest.mark.parametrize("field", ["event", "worker", "reason", "request_id", "model", "status"])
+def test_nothing_acts_on_the_terminal(field: str) -> None:
+    shown = Terminal(colours=True).line({**CALL, field: "a\x1b]0;title\x07\nb"})
+    assert "\x1b]" not in shown
+    assert "\n" not in shown
+
+
+def test_each_worker_has_a_colour_of_its_own() -> None:
+    terminal = Terminal(colours=True)
+    first, second = (terminal.line({**CALL, "worker": worker}) for worker in ("gateway", "inference"))
+    colour = re.compile(r"\x1b\[(\d+)m(?:gateway|inference)")
+    assert colour.findall(first) != colour.findall(second)
