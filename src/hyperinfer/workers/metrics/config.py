@@ -23,7 +23,7 @@ class CollectSettings(Settings, frozen=True):
     remember_s: Annotated[float, Meta(ge=60, le=HOUR_S)] = 900.0
     max_text_bytes: Annotated[int, Meta(ge=1024, le=15 * 1024 * 1024)] = 4 * 1024 * 1024
     max_samples: Annotated[int, Meta(ge=1)] = 20_000
-    max_samples_in_all: Annotated[int, Meta(ge=1)] = 400_000
+    max_samples_in_all: Annotated[int, Meta(ge=1)] = 200_000
 
 
 class MetricsSettings(WorkerSettings, frozen=True):

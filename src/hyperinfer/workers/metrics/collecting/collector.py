@@ -149,12 +149,12 @@ class Collector:
             if len(text) > settings.max_text_bytes:
                 raise self._too_long()
             shown = read(text, memory.by_key, max_samples=settings.max_samples)
-            self._held += len(shown.new)
-            if self._held > settings.max_samples_in_all:
+            if self._held + len(shown.new) > settings.max_samples_in_all:
                 raise TooLarge("There is no room for its metrics: those of the others fill it.", why="no_room")
         except TooLarge as error:
             self._refused(worker, error, told=bool(before))
         else:
+            self._held += len(shown.new)
             memory.take(shown, self._clock.monotonic(), has_restarted=has_restarted)
             if shown.malformed:
                 self._meters.refused["malformed"].inc(shown.malformed)

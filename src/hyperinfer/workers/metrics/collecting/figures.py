@@ -1,11 +1,23 @@
 """From metrics to figures: what a worker does just now, in numbers that a person can read."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
-from hyperinfer.contracts import auth, directory, gateway, inference, logs, metrics, usage
+from hyperinfer.contracts import (
+    acting,
+    audit,
+    auth,
+    directory,
+    gateway,
+    inference,
+    logs,
+    metrics,
+    people,
+    reports,
+    usage,
+)
 from hyperinfer.contracts.method import Method
 from hyperinfer.contracts.metrics import Figures, ModelFigures
 from hyperinfer.errors import BY_CODE, BackendFailed, DeadlineExceeded, InternalError, RemoteError, Unavailable
@@ -29,13 +41,23 @@ def _told(modules: Iterable[ModuleType]) -> tuple[str, ...]:
     return tuple(sorted(name for name, one in methods.items() if not one.quiet))
 
 
-REQUESTS = _told((auth, directory, gateway, inference, logs, metrics, usage))
+REQUESTS = _told((acting, audit, auth, directory, gateway, inference, logs, metrics, people, reports, usage))
 """The methods that people's doings lead to, not the machines' own."""
 
 CALLS = "ai_platform_call_duration_seconds"
 ENDED = "ai_platform_requests_total"
+STATE = "ai_platform_inference_model_state"
+TOKENS = "ai_platform_inference_tokens_total"
 
-Figure = Callable[[View, str], float | None]
+
+class Rates(View, Protocol):
+    """A view that tells rates too."""
+
+    def rate(self, worker: str, metric: str, *, over_s: float, **labels: str | Sequence[str]) -> float | None:
+        """How much counters grow in a second, over as much of that time as is known."""
+
+
+Figure = Callable[[Rates, str], float | None]
 """A figure of a worker, by its key."""
 
 
@@ -46,10 +68,9 @@ class Rate:
     metric: str
     labels: Mapping[str, str]
 
-    def __call__(self, view: View, worker: str) -> float | None:
+    def __call__(self, view: Rates, worker: str) -> float | None:
         """Look."""
-        grown = view.increase(worker, self.metric, over_s=NOW_S, **self.labels)
-        return None if grown is None else grown / NOW_S
+        return view.rate(worker, self.metric, over_s=NOW_S, **self.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,7 @@ class Mean:
 
     metric: str
 
-    def __call__(self, view: View, worker: str) -> float | None:
+    def __call__(self, view: Rates, worker: str) -> float | None:
         """Look."""
         return view.mean(worker, self.metric, over_s=LATELY_S)
 
@@ -69,7 +90,7 @@ class P95:
 
     metric: str
 
-    def __call__(self, view: View, worker: str) -> float | None:
+    def __call__(self, view: Rates, worker: str) -> float | None:
         """Look."""
         return view.quantile(worker, self.metric, 0.95, over_s=LATELY_S)
 
@@ -80,12 +101,24 @@ class Newest:
 
     metric: str
 
-    def __call__(self, view: View, worker: str) -> float | None:
+    def __call__(self, view: Rates, worker: str) -> float | None:
         """Look."""
         return view.value(worker, self.metric)
 
 
-def error_rate(view: View, worker: str) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Several together; those that are not known count nothing, unless none is."""
+
+    figures: tuple[Figure, ...]
+
+    def __call__(self, view: Rates, worker: str) -> float | None:
+        """Look."""
+        found = [value for figure in self.figures if (value := figure(view, worker)) is not None]
+        return sum(found) if found else None
+
+
+def error_rate(view: Rates, worker: str) -> float | None:
     """The share of requests that failed by our fault."""
     ended = view.increase(worker, ENDED, over_s=NOW_S, method=REQUESTS)
     failed = view.increase(worker, ENDED, over_s=NOW_S, method=REQUESTS, status=OUR_FAULTS)
@@ -98,8 +131,8 @@ EVERYBODYS: dict[str, Figure] = {
     "latency_s": Mean(CALLS),
     "latency_p95_s": P95(CALLS),
     "in_flight": Newest("ai_platform_requests_in_flight"),
-    "cpu": Rate("process_cpu_seconds_total", {}),
-    "memory_bytes": Newest("process_resident_memory_bytes"),
+    "cpu": Sum((Rate("process_cpu_seconds_total", {}), Rate("ai_platform_child_cpu_seconds_total", {}))),
+    "memory_bytes": Sum((Newest("process_resident_memory_bytes"), Newest("ai_platform_child_resident_memory_bytes"))),
     "open_files": Newest("process_open_fds"),
     "loop_lag_s": Newest("ai_platform_event_loop_lag_seconds"),
 }
@@ -111,12 +144,17 @@ OF_TYPE: dict[str, dict[str, Figure]] = {
         "latency_p95_s": P95("ai_platform_request_duration_seconds"),
         "first_token_s": Mean("ai_platform_first_token_seconds"),
         "tokens_per_s": Rate("ai_platform_tokens_total", {"kind": "completion"}),
+        "in_flight": Newest("ai_platform_worker_requests_in_flight"),
+        "queued": Newest("ai_platform_requests_waiting"),
+        "slots": Newest("ai_platform_slots"),
+        "busy": Newest("ai_platform_slots_busy"),
     },
     "inference": {
         "latency_s": Mean("ai_platform_request_duration_seconds"),
         "latency_p95_s": P95("ai_platform_request_duration_seconds"),
         "first_token_s": Mean("ai_platform_inference_first_token_seconds"),
-        "tokens_per_s": Rate("ai_platform_inference_tokens_total", {"kind": "completion"}),
+        "tokens_per_s": Rate(TOKENS, {"kind": "completion"}),
+        "in_flight": Sum((Newest("ai_platform_inference_slots_busy"), Newest("ai_platform_inference_queued"))),
         "queued": Newest("ai_platform_inference_queued"),
         "slots": Newest("ai_platform_inference_slots"),
         "busy": Newest("ai_platform_inference_slots_busy"),
@@ -129,7 +167,7 @@ WHOLE = frozenset({"in_flight", "queued", "slots", "busy", "memory_bytes", "open
 """Those that are whole numbers."""
 
 
-def figures_of(view: View, worker: str, wtype: str) -> Figures:
+def figures_of(view: Rates, worker: str, wtype: str) -> Figures:
     """The figures of a worker; what it does not show is none."""
     found: dict[str, Any] = {}
     for name, figure in (EVERYBODYS | OF_TYPE.get(wtype, {})).items():
@@ -140,23 +178,20 @@ def figures_of(view: View, worker: str, wtype: str) -> Figures:
 
 # --- models ----------------------------------------------------------------------------------------------------
 
-SLOTS = "ai_platform_inference_slots"
 
-
-def models_of(view: View, worker: str) -> tuple[ModelFigures, ...]:
+def models_of(view: Rates, worker: str) -> tuple[ModelFigures, ...]:
     """The figures of each model that a worker has, by name."""
-    slots = {labels.get("model", ""): value for labels, value in view.values(worker, SLOTS)}
-    return tuple(_model(view, worker, name, int(count)) for name, count in sorted(slots.items()))
+    states = {labels.get("model", ""): labels.get("state", "") for labels, _ in view.values(worker, STATE)}
+    return tuple(_model(view, worker, name, state) for name, state in sorted(states.items()))
 
 
-def _model(view: View, worker: str, name: str, slots: int) -> ModelFigures:
-    tokens = view.increase(worker, "ai_platform_inference_tokens_total", over_s=NOW_S, model=name, kind="completion")
+def _model(view: Rates, worker: str, name: str, state: str) -> ModelFigures:
     return ModelFigures(
         name=name,
-        state="ready" if slots else "unloaded",
-        slots=slots,
+        state=state,
+        slots=int(view.value(worker, "ai_platform_inference_slots", model=name) or 0),
         busy=int(view.value(worker, "ai_platform_inference_slots_busy", model=name) or 0),
         queued=int(view.value(worker, "ai_platform_inference_queued", model=name) or 0),
-        tokens_per_s=None if tokens is None else tokens / NOW_S,
+        tokens_per_s=view.rate(worker, TOKENS, over_s=NOW_S, model=name, kind="completion"),
         first_token_s=view.mean(worker, "ai_platform_inference_first_token_seconds", over_s=LATELY_S, model=name),
     )

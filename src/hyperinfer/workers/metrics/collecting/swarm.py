@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from hyperinfer.contracts.metrics import WorkerHealth
 from hyperinfer.workers.metrics.collecting.exposition import Exposition, Family, merged
 from hyperinfer.workers.metrics.collecting.figures import figures_of, models_of
@@ -51,7 +53,11 @@ class Swarm:
         return self._text
 
     def _health(self, key: str, worker: Worker) -> WorkerHealth:
-        health = worker.health
+        health, links = worker.health, worker.links if worker.is_here else ()
+        figures = figures_of(self, key, worker.wtype)
+        trips_s = [link.round_trip_s for link in links if link.round_trip_s is not None]
+        if figures.round_trip_s is None and trips_s:
+            figures = replace(figures, round_trip_s=sum(trips_s) / len(trips_s))
         return WorkerHealth(
             key=key,
             name=worker.asked.name,
@@ -62,9 +68,9 @@ class Swarm:
             version=health.version if health else "",
             process=health.process if health else "",
             uptime_s=health.uptime_s if health and worker.is_here else None,
-            figures=figures_of(self, key, worker.wtype),
+            figures=figures,
             models=models_of(self, key),
-            links=worker.links if worker.is_here else (),
+            links=links,
         )
 
     # --- as a View ------------------------------------------------------------------------------------------------
