@@ -18,6 +18,7 @@ from hyperinfer.contracts import (
     membership,
     metrics,
     people,
+    reports,
     usage,
 )
 from hyperinfer.contracts.method import Method
@@ -40,18 +41,18 @@ kernel checks it before the method runs, in one process as over the swarm.
 """
 SECTIONS: tuple[tuple[str, str, Sequence[Any]], ...] = (
     ("Every worker", "Answered by each of them.", (common, logs)),
-    ("Gateway", "For people, applications and JavaScript peers.", (gateway, people, usage, audit, metrics)),
+    ("Gateway", "For people, applications and JavaScript peers.", (gateway, people, usage, audit, metrics, reports)),
     (
         "Auth",
         "For gateways and members. What a gateway passes on for a person has the same name here, with `actor` and `wanted`.",
-        (auth, directory, membership, usage),
+        (auth, directory, membership, usage, reports),
     ),
     ("Inference", "For gateways.", (inference,)),
     ("Metrics", "For members. What a gateway passes on for administrators has the same name here.", (metrics,)),
 )
 ELSEWHERE = {
     "Every worker": {logs.GATHER_LOGS.name},
-    "Gateway": {usage.RECORD_USAGE.name, metrics.RECORD_METRIC.name},
+    "Gateway": {usage.RECORD_USAGE.name, metrics.RECORD_METRIC.name, reports.SUM_USAGE.name},
 }
 """Of a contract that several sections have, what is answered by another."""
 

@@ -199,6 +199,7 @@ SCENES: Mapping[str, Scene] = {
     "docs/guides/bridge.md": SHARED,
     "docs/guides/command-line.md": SHARED,
     "docs/guides/https.md": Scene(before=""),
+    "docs/guides/reports.md": SHARED,
     "docs/guides/tests.md": Scene(before=""),
     "docs/guides/workers.md": SHARED,
     "docs/guides/audit.md": Scene(
