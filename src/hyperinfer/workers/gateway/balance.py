@@ -171,9 +171,11 @@ class Balance:
         return chosen
 
     def _check_exists(self, wanted: Wanted) -> None:
-        """Raise `ModelNotFound` if workers are there and none has, or lately had, any of the models."""
-        names = wanted.names
-        if names and self._fleet.any_live and not any(name in self._fleet.offers for name in names):
+        """Raise `ModelNotFound` if workers are there and none has, or lately had, any of the models; where no model is named, if they
+        have some and none is for such a request."""
+        names, offers = wanted.names, self._fleet.offers
+        can_come = any(name in offers for name in names) if names else not offers
+        if self._fleet.any_live and not can_come:
             raise wanted.not_found()
 
     def _is_loading(self, names: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ MAX_SINCE = 4096
 """Models whose first sight is remembered at most."""
 STATES = (READY, IDLE, LOADING)
 """From the best on."""
+FOR: Mapping[Kind, str] = {"chat": "conversations", "completion": "completions", "embedding": "embeddings"}
 
 
 class Catalogue:
@@ -49,7 +50,7 @@ class Catalogue:
         check_name(name)
         return Wanted(
             lambda: self._line(name or self.default_model(kind), who),
-            lambda: self._not_found(name or self.default_model(kind), who),
+            lambda: self._not_found(name or self.default_model(kind), who, kind),
         )
 
     def known(self, name: str) -> str:
@@ -102,9 +103,14 @@ class Catalogue:
             return name
         return None if name in self._fleet.offers else find(name, aliases)
 
-    def _not_found(self, name: str, who: Principal) -> ModelNotFound:
+    def _not_found(self, name: str, who: Principal, kind: Kind) -> ModelNotFound:
         name = name[:200]
         there = [row.id for row in self.models(who).models]
+        if not name:
+            return ModelNotFound(
+                f"No worker of this swarm has a model for {FOR[kind]}. There is: {listed(there) or 'nothing'}.",
+                model="",
+            )
         close = near(name, there)
         meant = f" Did you mean {' or '.join(close)}?" if close else ""
         return ModelNotFound(

@@ -7,7 +7,7 @@ import pytest
 from hyperinfer.contracts.inference import ModelStatus, Processed, Usage
 from hyperinfer.errors import ModelNotFound, Unavailable
 from hyperinfer.protocol.breaker import FAILURES
-from hyperinfer.testing.fleet import ChoosingScene, model
+from hyperinfer.testing.fleet import ADA, ChoosingScene, model
 from hyperinfer.workers.gateway.offers import Offer
 
 
@@ -144,6 +144,21 @@ async def test_what_nobody_has_is_refused_at_once_naming_what_there_is() -> None
     async with asyncio.timeout(1):
         with pytest.raises(ModelNotFound, match=r"'x'.*a, b\."):
             await scene.balance.choose(scene.wanted("x"))
+
+
+async def test_what_no_model_is_for_is_refused_at_once_though_none_was_named() -> None:
+    scene = ChoosingScene(wait_s=60)
+    scene.fleet.add(model("b", capabilities=("chat", "completion")))
+    async with asyncio.timeout(1):
+        with pytest.raises(ModelNotFound, match=r"a model for embeddings\. There is: b\."):
+            await scene.balance.choose(scene.catalogue.wanted("", ADA, "embedding"))
+
+
+async def test_where_no_worker_has_told_of_any_model_one_is_waited_for() -> None:
+    scene = ChoosingScene(wait_s=0.01)
+    scene.fleet.add()
+    with pytest.raises(Unavailable):
+        await scene.balance.choose(scene.catalogue.wanted("", ADA, "embedding"))
 
 
 async def test_a_worker_that_comes_in_time_is_taken() -> None:
