@@ -1,18 +1,17 @@
 """Values as people read them, in the very words of Prometheus' templates, so that its alerts and ours say the same.
 
-Source: `humanize`, `humanizePercentage`, `humanizeDuration` and `humanize1024` of Prometheus' template/template.go.
+Source: `humanizePercentage` and `humanizeDuration` of Prometheus' template/template.go.
 """
 
 from math import isfinite
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
 
 
 def number(value: float) -> str:
-    """A number as it is, with four digits that matter."""
-    return f"{value:.4g}"
+    """A count."""
+    return f"{value:.0f}"
 
 
 def share(value: float) -> str:
@@ -44,19 +43,9 @@ def _fraction(value: float) -> str:
     return f"{value:.4g}{SMALL[at]}s"
 
 
-def size(value: float) -> str:
-    """A size in powers of 1024."""
-    at = 0
-    while isfinite(value) and abs(value) >= 1024 and at < len(BINARY) - 1:
-        value /= 1024
-        at += 1
-    return f"{value:.4g}{BINARY[at]}B"
-
-
 TEMPLATES = {
-    number: '{{ $value | printf "%.4g" }}',
+    number: '{{ $value | printf "%.0f" }}',
     share: "{{ $value | humanizePercentage }}",
     duration: "{{ $value | humanizeDuration }}",
-    size: "{{ $value | humanize1024 }}B",
 }
 """The same in Prometheus' templates."""

@@ -1,0 +1,29 @@
+"""Values in the words of Prometheus' templates; those expected here are its own tests' and documentation's."""
+
+from collections.abc import Callable
+
+import pytest
+
+from hyperinfer.workers.metrics.alerts import shown
+
+
+@pytest.mark.parametrize(
+    ("show", "value", "text"),
+    [
+        (shown.number, 150.0, "150"),
+        (shown.number, 12_345.0, "12345"),
+        (shown.share, 0.125, "12.5%"),
+        (shown.share, 1 / 3, "33.33%"),
+        (shown.duration, 0.0, "0s"),
+        (shown.duration, 0.1, "100ms"),
+        (shown.duration, 0.000012, "12us"),
+        (shown.duration, 5.1234567, "5.123s"),
+        (shown.duration, 60.0, "1m 0s"),
+        (shown.duration, 4000.0, "1h 6m 40s"),
+        (shown.duration, 93784.5, "1d 2h 3m 4s"),
+        (shown.duration, -90.0, "-1m 30s"),
+        (shown.duration, float("nan"), "nan"),
+    ],
+)
+def test_values(show: Callable[[float], str], value: float, text: str) -> None:
+    assert show(value) == text
