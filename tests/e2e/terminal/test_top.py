@@ -73,9 +73,9 @@ def test_its_keys(env: Env) -> None:
         top.type("p")
         until(top, lambda screen: "paused" not in screen[0])
         top.type("\x1b[B\x1b[B")
-        until(top, lambda screen: not has("WORKER")(screen))
+        until(top, lambda screen: not any(line.startswith(("WORKER", "auth")) for line in screen))
         top.type("\x1b[A\x1b[A")
-        until(top, has("WORKER"))
+        until(top, lambda screen: any(line.startswith("auth") for line in screen))
         top.type(CTRL_C)
         assert top.ended() == 0
         top.left_well()
