@@ -16,6 +16,7 @@ from hyperinfer.errors import ConfigError, IdentityError, PeerUnreachable, Start
 from hyperinfer.kernel import status
 from hyperinfer.kernel.calls import Call, Caller, route
 from hyperinfer.kernel.compose import net_settings
+from hyperinfer.kernel.process_meters import PROCESS_ID
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.testing.swarm import part, swarm
@@ -152,3 +153,14 @@ def test_workers_of_one_process_share_one_net(tmp_path: Path) -> None:
     ]
     with pytest.raises(ConfigError, match=r"config/common\.json"):
         net_settings(parts)
+
+
+async def test_workers_of_one_process_say_so(tmp_path: Path) -> None:
+    diary = Diary()
+    parts = [part(diary.worker(name), home=tmp_path) for name in ("auth", "gateway")]
+    async with swarm(parts, home=tmp_path) as workers:
+        told = [await worker.own.call(HEALTH, Nothing()) for worker in workers.values()]
+        shown = [context.registry.get_sample_value("process_start_time_seconds") for context in diary.contexts.values()]
+    assert {health.process for health in told} == {PROCESS_ID}
+    assert None not in shown
+    assert len(set(shown)) == 1
