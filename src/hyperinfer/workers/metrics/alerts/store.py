@@ -1,7 +1,9 @@
 """What alerts remember over a restart: one small file, written whole when something has changed."""
 
 import asyncio
+from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 import structlog
@@ -30,6 +32,9 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
+        self._writing = Lock()
+        self._numbers = count(1)
+        self._written = 0
 
     def load(self) -> Kept:
         """What was kept, or nothing."""
@@ -50,6 +55,13 @@ class Store:
     async def save(self, kept: Kept) -> None:
         """Replace the file. A disk that is full costs the memory of a restart, never an alert."""
         try:
-            await asyncio.to_thread(write_atomic, self._path, msgspec.json.encode(kept), mode=OWNER_ONLY)
+            await asyncio.to_thread(self._write, next(self._numbers), msgspec.json.encode(kept))
         except OSError as error:
             log.warning("alerts_not_kept", reason=f"{error.strerror}.", path=str(self._path))
+
+    def _write(self, number: int, content: bytes) -> None:
+        """Write, unless what is newer has been written: a save that is cancelled goes on in its thread, beside the next."""
+        with self._writing:
+            if number > self._written:
+                write_atomic(self._path, content, mode=OWNER_ONLY)
+                self._written = number

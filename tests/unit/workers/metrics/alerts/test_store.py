@@ -1,5 +1,6 @@
 """What is remembered over a restart, and what is made of a file that cannot be read."""
 
+import asyncio
 import stat
 from pathlib import Path
 
@@ -43,3 +44,13 @@ def test_what_cannot_be_read_is_set_aside(tmp_path: Path, content: bytes) -> Non
 async def test_a_disk_that_takes_nothing_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     await Store(tmp_path / "file").save(KEPT)
+
+
+async def test_what_is_newer_is_never_written_over(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        saves = [group.create_task(store.save(Kept(book=Book(looked_at=float(number))))) for number in range(20)]
+        await asyncio.sleep(0)
+        for save in saves[:-1:2]:
+            save.cancel()
+    assert store.load().book.looked_at == 19.0

@@ -18,7 +18,9 @@ HEAD = """<!doctype html>
 <meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">
 <style>
 @media (prefers-color-scheme: dark) {
-.page { background: #16181d !important; } .card { background: #22252c !important; border-color: #3a3f4a !important; }
+.page { background: #16181d !important; }
+.card { background: #22252c !important; border-top-color: #3a3f4a !important; border-right-color: #3a3f4a !important;
+border-bottom-color: #3a3f4a !important; }
 .ink { color: #e8eaee !important; } .dim { color: #a3a9b5 !important; }
 }
 </style></head>
