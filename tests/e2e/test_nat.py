@@ -9,7 +9,7 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,11 @@ class World:
         found = json.loads(links)
         self.swarm_link, self.gateway_link = found["swarm"], found["gateways"][0]["link"]
 
+    def links(self) -> dict[str, str]:
+        """How the first machine reaches each member elsewhere, or why not, as its operator sees it."""
+        told = links(self.gateway, self.environment("a", **SLOW))
+        return {link["name"]: link["reason"] or link["how"] for link in told if link["name"] and link["how"] != "here"}
+
     def bridge(self, home: Home, name: str, link: str) -> "Bridge":
         """Run a bridge in another home."""
         env = self.environment(name)
@@ -157,6 +162,19 @@ class Bridge:
             assert time.monotonic() - began < REACHED_S, f"{told}\n{self.child.said}"
 
 
+def links(home: Home, env: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What the workers of a machine tell of their links."""
+    told = subprocess.run(
+        [*home.machine.inside, *command("status", "--json")],
+        env=dict(env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return [link for worker in json.loads(told.stdout) for link in worker["links"] if link["reason"] != "not_tried"]
+
+
 def said(*words: str, env: Mapping[str, str], inside: Sequence[str] = ()) -> str:
     """What a command says that must succeed."""
     line = [*inside, *command(*words)]
@@ -177,6 +195,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             start.close()
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Look until this holds."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < REACHED_S
+        time.sleep(0.5)
+
+
 def report(**figures: float) -> None:
     """Figures for whoever asks with `--log-cli-level=INFO`."""
     log.info(", ".join(f"{name} {figure:.3f}" for name, figure in figures.items()))
@@ -188,8 +214,14 @@ def test_the_official_client_streams_through_a_bridge_across_two_routers(world: 
     bridge = world.bridge(home, kind, getattr(world, kind))
     first, cold_s = bridge.until_answered(world.key)
     again = bridge.ask(world.key)
+    [link] = links(home, bridge.env)
+    inbound = [one for one in links(world.gateway, world.environment("a", **SLOW)) if one["key"] and not one["name"]]
 
     bridge.child.stop()
+
+    assert (link["how"], link["inbound"]) == ("punched", False)
+    assert link["sent_bytes"] > 0
+    assert "punched" in {one["how"] for one in inbound}
 
     assert first["texts"] == again["texts"]
     assert home.spoke_with(world.gateway.outside) > 0, "the answer came some other way than from router to router"
@@ -200,8 +232,10 @@ def test_a_router_that_gives_every_flow_another_port_is_passed_by_guessing(world
     home = world.net.home("rnd", masquerade=EVERY_FLOW)
     bridge = world.bridge(home, "rnd", world.gateway_link)
     told, cold_s = bridge.until_answered(world.key)
+    [link] = links(home, bridge.env)
     bridge.child.stop()
 
+    assert (link["how"], link["router"]) == ("punched", "random")
     assert home.spoke_with(world.gateway.outside) > 0
     report(cold_s=cold_s, first_s=told["first_s"])
 
@@ -224,6 +258,7 @@ def test_machines_behind_further_routers_join_and_an_answer_outlives_its_worker(
     workers = [world.join(world.net.home(name), name, model="distant") for name in ("far1", "far2")]
     bridge = world.bridge(world.net.home("ask"), "ask", world.swarm_link)
     told = bridge.until_answered(world.key, "distant")[0]
+    assert sorted(world.links().values()) == ["punched", "punched"]
 
     asking = bridge.asking(world.key, "distant")
     assert asking.stdout
@@ -235,3 +270,4 @@ def test_machines_behind_further_routers_join_and_an_answer_outlives_its_worker(
 
     assert after["error"] is None
     assert after["texts"] == told["texts"], "the answer went on where it was"
+    until(lambda: sorted(world.links().values()) == ["offline", "punched"])

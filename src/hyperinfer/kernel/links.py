@@ -16,6 +16,8 @@ from hyperinfer.protocol.link_words import NO_ANSWER, NOT_ANNOUNCED, NOT_TRIED, 
 TICK_S = 1.0
 SIGHTED_S = 60.0
 """For so long it counts what the DHT told of a peer; then it is asked again, while the peer is out of reach."""
+SILENT_S = 10.0
+"""The same where it told of silence: one who refuses says so a moment later."""
 MAX_ASKED = 4
 """Peers of which the DHT is asked at the same time."""
 MAX_STRANGERS = 64
@@ -102,7 +104,7 @@ class LinkTable:
                 del self._sightings[key]
         for key in self.others:
             sighting = self._sightings.get(key)
-            if key in linked or (sighting is not None and now - sighting.at < SIGHTED_S):
+            if key in linked or (sighting is not None and now - sighting.at < _lasting_s(sighting)):
                 continue
             failure = self.peers.failure(key)
             if self._is_missing(key) if failure is None else failure.reason in _UNSURE:
@@ -157,6 +159,10 @@ class LinkTable:
             return _stamp(failure.since)
         sighting = self._sightings.get(key)
         return _stamp(sighting.since) if sighting else None
+
+
+def _lasting_s(sighting: Sighting) -> float:
+    return SILENT_S if sighting.where == "silent" else SIGHTED_S
 
 
 _UNSURE = frozenset({REFUSED, NO_ANSWER})

@@ -18,7 +18,7 @@ from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.kernel import members as lists
 from hyperinfer.kernel.identity import from_seed
 from hyperinfer.kernel.link_meters import MAX_PEERS, LinkMeters
-from hyperinfer.kernel.links import MAX_STRANGERS, SIGHTED_S, LinkTable
+from hyperinfer.kernel.links import MAX_STRANGERS, SIGHTED_S, SILENT_S, LinkTable
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership.file import change
 from hyperinfer.kernel.swarm import SwarmKeys
@@ -206,6 +206,16 @@ async def test_the_dht_is_asked_of_a_peer_once_a_minute_and_of_none_that_is_reac
     world.clock.advance(SIGHTED_S + 1)
     await world.table.ask()
     assert world.road.asked == [GPU, GPU]
+
+
+async def test_of_one_that_is_silent_the_dht_is_soon_asked_again(world: World) -> None:
+    await world.fail(GPU, reason="refused")
+    world.road.where[GPU] = "silent"
+    await world.table.ask()
+    world.road.where[GPU] = "refused"
+    world.clock.advance(SILENT_S)
+    await world.table.ask()
+    assert world.row("gpu-box").reason == "refused"
 
 
 async def test_who_is_there_and_not_found_by_its_role_is_not_announced(world: World) -> None:
