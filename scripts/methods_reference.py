@@ -45,14 +45,14 @@ SECTIONS: tuple[tuple[str, str, Sequence[Any]], ...] = (
     (
         "Auth",
         "For gateways and members. What a gateway passes on for a person has the same name here, with `actor` and `wanted`.",
-        (auth, directory, membership, usage, reports),
+        (auth, directory, membership, usage, audit, reports),
     ),
     ("Inference", "For gateways.", (inference,)),
     ("Metrics", "For members. What a gateway passes on for administrators has the same name here.", (metrics,)),
 )
 ELSEWHERE = {
     "Every worker": {logs.GATHER_LOGS.name},
-    "Gateway": {usage.RECORD_USAGE.name, metrics.RECORD_METRIC.name, reports.SUM_USAGE.name},
+    "Gateway": {usage.RECORD_USAGE.name, metrics.RECORD_METRIC.name, reports.SUM_USAGE.name, audit.NOTE_OPERATION.name},
 }
 """Of a contract that several sections have, what is answered by another."""
 

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from hyperinfer.contracts.method import ADMIN, Method, Wire
+from hyperinfer.contracts.acting import at_auth
+from hyperinfer.contracts.method import ADMIN, Method, Nothing, Wire
 from hyperinfer.contracts.people import Cursor, Id, PageSize, Text
 
+Detail = Annotated[str, Meta(max_length=200)]
 Outcome = Literal["ok", "refused", "failed"]
 
 
@@ -57,6 +59,13 @@ class AuditHead(Wire, frozen=True):
     at: Annotated[datetime, Meta(tz=True)]
 
 
+class Operation(Wire, frozen=True):
+    """What an administrator is about to have a gateway do by itself. Details name things of ours, never people."""
+
+    action: Literal["model.load_ordered", "model.unload_ordered"]
+    details: Annotated[dict[Detail, Detail], Meta(max_length=8)] = {}
+
+
 HEAD = "auditHead"
 """What the member list calls it."""
 
@@ -64,3 +73,6 @@ LIST_AUDIT = Method("listAudit", AuditQuery, AuditRows, ADMIN)
 
 PASSED_ON = (LIST_AUDIT,)
 """What a gateway passes on to auth with who asks."""
+
+NOTE_OPERATION = at_auth(Method("noteOperation", Operation, Nothing, ADMIN))
+"""Auth's own: gateways have it written down before they do it, and do not do what could not be."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hyperinfer.contracts import auth as contract
 from hyperinfer.contracts import directory, people
 from hyperinfer.contracts.acting import As, at_auth
+from hyperinfer.contracts.audit import NOTE_OPERATION, Operation
 from hyperinfer.contracts.auth import Jwks, Principal
 from hyperinfer.contracts.directory import AliasRecord, Change, Changes, KeyRecord, Since, TierRecord, UserRecord
 from hyperinfer.contracts.limits import Limits
@@ -76,13 +77,14 @@ class FakeDirectory:
 
 
 class FakeAuth:
-    """Accounts by e-mail and API keys in memory; `PASSWORD` is everybody's password. `usage` is what it was told of, `aliases` are models with
+    """Accounts by e-mail and API keys in memory; `PASSWORD` is everybody's password. `usage` and `noted` are what it was told of, `aliases` are models with
     blanks between them."""
 
     def __init__(self, *, clock: Clock | None = None, tiers: dict[str, Limits] | None = None, **aliases: str) -> None:
         self.accounts: dict[str, Principal] = {}
         self.keys: dict[str, Principal] = {}
         self.usage: dict[str, UsageRecord] = {}
+        self.noted: list[tuple[str, Operation]] = []
         self.directory = FakeDirectory()
         self._clock = clock or SystemClock()
         self._signing = Ed25519PrivateKey.generate()
@@ -136,6 +138,7 @@ class FakeAuth:
                 route(at_auth(people.LIST_API_KEYS), self._list),
                 route(at_auth(people.REVOKE_API_KEY), self._revoke),
                 route(RECORD_USAGE, self._record),
+                route(NOTE_OPERATION, self._note),
             ),
             announces=("auth",),
         )
@@ -175,6 +178,10 @@ class FakeAuth:
         for record in request.records:
             self.usage.setdefault(record.id, record)
         return Recorded(ids=tuple(record.id for record in request.records))
+
+    async def _note(self, request: As[Operation], call: Call) -> Nothing:
+        self.noted.append((request.actor.user_id, request.wanted))
+        return Nothing()
 
     def _by_id(self, user_id: str) -> Principal:
         return next(who for who in self.accounts.values() if who.user_id == user_id)

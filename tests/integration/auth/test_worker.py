@@ -31,7 +31,7 @@ from hyperinfer.workers.auth.worker import WORKER
 from .conftest import PASSWORD, claims_of
 
 PASSED_ON: tuple[Method[Any, Any], ...] = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
-OWN: tuple[Method[Any, Any], ...] = (*contract.METHODS, *directory.METHODS, usage.RECORD_USAGE)
+OWN: tuple[Method[Any, Any], ...] = (*contract.METHODS, *directory.METHODS, usage.RECORD_USAGE, audit.NOTE_OPERATION)
 METHODS = (*OWN, *map(at_auth, PASSED_ON))
 
 
@@ -89,6 +89,7 @@ REQUESTS: dict[str, Any] = {
     "verifySession": contract.Credential(key="x"),
     "validateApiKey": contract.Credential(key="x"),
     "resetPassword": people.ResetPassword(token="x", password=PASSWORD),
+    "noteOperation": As(actor=Actor(user_id="x"), wanted=audit.Operation(action="model.load_ordered")),
     "recordUsage": usage.RecordUsage(records=()),
     "getDirectory": Since(),
     "watchDirectory": Since(),

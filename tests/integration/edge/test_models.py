@@ -157,6 +157,18 @@ async def test_a_model_is_loaded_at_the_worker_that_is_named(admin: Api) -> None
     assert [(one["worker"], one["status"]["state"]) for one in placed["workers"]] == [(rows["inference-b"], "ready")]
 
 
+async def test_who_ordered_it_is_in_the_audit_log(admin: Api) -> None:
+    rows = {row["name"]: row["key"] for row in (await admin.ask("GET", "/api/workers"))["workers"]}
+    await admin.ask("POST", "/api/admin/models/unload", {"model": "shared"})
+    await admin.ask("POST", "/api/admin/models/load", {"model": "shared", "worker": rows["inference-b"]})
+    await admin.ask("POST", "/api/admin/models/load", {"model": "nothing"}, status=404)
+    noted = (await admin.ask("GET", "/api/admin/audit?action=model.*"))["data"]
+    assert [(row["action"], row["outcome"], row["actor_name"], row["details"]) for row in noted] == [
+        ("model.load_ordered", "ok", "admin", {"model": "shared", "workers": "1", "worker": rows["inference-b"]}),
+        ("model.unload_ordered", "ok", "admin", {"model": "shared", "workers": "2"}),
+    ]
+
+
 async def test_several_administrators_at_once_are_no_trouble(admin: Api) -> None:
     async with asyncio.TaskGroup() as group:
         for verb in ("load", "unload") * 5:

@@ -118,7 +118,13 @@ PASSED_ON = (*people.PASSED_ON, *usage.PASSED_ON, *audit.PASSED_ON)
 CONTRACTS: dict[str, tuple[Method[Any, Any], ...]] = {
     "common": (*common.METHODS, logs.READ_LOGS),
     "gateway": (*gateway.METHODS, *PASSED_ON, people.RESET_PASSWORD, usage.GET_QUOTA, *metrics.PASSED_ON),
-    "auth": (*auth.METHODS, *directory.METHODS, usage.RECORD_USAGE, *(at_auth(one) for one in PASSED_ON)),
+    "auth": (
+        *auth.METHODS,
+        *directory.METHODS,
+        usage.RECORD_USAGE,
+        audit.NOTE_OPERATION,
+        *(at_auth(one) for one in PASSED_ON),
+    ),
     "reports": (reports.SUM_USAGE, *reports.PASSED_ON, *(metrics.at_metrics(one) for one in reports.PASSED_ON)),
     "membership": membership.METHODS,
     "inference": inference.METHODS,

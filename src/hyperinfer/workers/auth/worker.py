@@ -8,7 +8,7 @@ from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.worker import Context, Service, WorkerType
 from hyperinfer.workers.auth.audit.keeper import kept_audit
 from hyperinfer.workers.auth.audit.log import AuditLog
-from hyperinfer.workers.auth.audit.methods import audit_routes
+from hyperinfer.workers.auth.audit.methods import audit_routes, noting_routes
 from hyperinfer.workers.auth.census import Census
 from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.housekeeping import keep_house
@@ -49,6 +49,7 @@ async def open_auth(context: Context[AuthSettings], own: Caller) -> AsyncIterato
                     *routes(parts),
                     *usage_routes(parts.usage, parts.actors),
                     *audit_routes(AuditLog(parts.database), parts.actors.admin),
+                    *noting_routes(parts.database, parts.actors),
                     *membership.routes(),
                 ),
                 announces=("auth",),

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from hyperinfer.contracts import auth, gateway, people
 from hyperinfer.contracts.acting import Actor, As, at_auth
+from hyperinfer.contracts.audit import NOTE_OPERATION, Operation
 from hyperinfer.contracts.method import Meta, Method, Nothing
 from hyperinfer.edge.errors import status_of
 from hyperinfer.errors import BadRequest, DeadlineExceeded, Forbidden, HyperinferError, Unavailable
@@ -124,12 +125,14 @@ class Accounts:
 
     async def pass_on(self, method: Method[Q, R], request: Q, call: Call) -> R:
         """Have auth answer a person's method, told who asks."""
-        who = call.principal
-        actor = Actor(user_id=who.user_id, key_id=who.key_id, session_id=who.session_id)
-        reply = await self._ask(at_auth(method), As(actor=actor, wanted=request), call)
+        reply = await self._ask(at_auth(method), As(actor=_actor(call), wanted=request), call)
         if method in CHANGES:
             await self._catch_up()
         return reply
+
+    async def note(self, operation: Operation, call: Call) -> None:
+        """Have written down what is about to be done for an administrator. Raises `Unavailable`: then it is not to be done."""
+        await self._ask(NOTE_OPERATION, As(actor=_actor(call), wanted=operation), call)
 
     async def reset_password(self, request: people.ResetPassword, call: Call) -> Nothing:
         """Set a password by a one-time token."""
@@ -164,6 +167,11 @@ class Accounts:
             return await self._auth.call(method, request, meta=meta, timeout_s=TIMEOUT_S)
         except (Unavailable, DeadlineExceeded) as error:
             raise Unavailable("Accounts cannot be reached now. Try again shortly.", retry_after_s=2) from error
+
+
+def _actor(call: Call) -> Actor:
+    who = call.principal
+    return Actor(user_id=who.user_id, key_id=who.key_id, session_id=who.session_id)
 
 
 def _retry_after(error: HyperinferError) -> int | None:

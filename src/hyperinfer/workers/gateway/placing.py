@@ -1,10 +1,12 @@
 """Loading and unloading models at workers, for administrators."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal
 
 import structlog
 
+from hyperinfer.contracts.audit import Operation
 from hyperinfer.contracts.gateway import Placed, PlaceModel, Placings
 from hyperinfer.contracts.inference import LOAD_MODEL, UNLOAD_MODEL, ModelStatus, OfModel
 from hyperinfer.contracts.method import Meta, Method
@@ -20,16 +22,24 @@ from hyperinfer.workers.gateway.permissions import check_name
 ANSWER_S = 0.5
 """What is kept of a call's time for saying what has come of it: a worker that is too slow does not hide the others."""
 
+Note = Callable[[Operation, Call], Awaitable[None]]
+"""Has something written to the audit log. Raises `Unavailable`."""
+ACTIONS: Mapping[str, Literal["model.load_ordered", "model.unload_ordered"]] = {
+    LOAD_MODEL.name: "model.load_ordered",
+    UNLOAD_MODEL.name: "model.unload_ordered",
+}
+
 log = structlog.get_logger(__name__)
 
 
 class Placing:
-    """Has workers load and unload models, all at once; what each makes of it is in the reply."""
+    """Has workers load and unload models, all at once, once it is in the audit log; what each makes of it is in the reply."""
 
-    def __init__(self, fleet: Fleet, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, clock: Clock, *, note: Note) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
         self._clock = clock
+        self._note = note
 
     async def load(self, request: PlaceModel, call: Call) -> Placings:
         """Have a model made ready. Raises `BadRequest`, `ModelNotFound`, `NotFound` for a worker that is not there."""
@@ -41,6 +51,10 @@ class Placing:
 
     async def _place(self, method: Method[OfModel, ModelStatus], request: PlaceModel, call: Call) -> Placings:
         offers = self._offers(request)
+        details = {"model": offers[0].status.name, "workers": str(len(offers))}
+        if request.worker:
+            details["worker"] = offers[0].worker.hex
+        await self._note(Operation(action=ACTIONS[method.name], details=details), call)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._place_at(method, offer, call)) for offer in offers]
         placings = Placings(workers=tuple(task.result() for task in tasks))

@@ -111,7 +111,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
                 routes=GatewayMethods(
                     service,
                     accounts,
-                    Placing(fleet, catalogue, clock),
+                    Placing(fleet, catalogue, clock, note=accounts.note),
                     Counting(balance, catalogue, clock),
                     observing,
                 ).routes(),
