@@ -134,10 +134,9 @@ async def test_usage_as_a_table_that_no_spreadsheet_runs(serve: Serve, query: st
     async with client.get("/api/usage" + query, headers=KEY | {"Accept": accept}) as answer:
         assert answer.content_type == "text/csv"
         assert answer.headers["content-disposition"] == 'attachment; filename="usage-2026-01-01-2026-01-31.csv"'
-        head, row, total = rows_of(await answer.text())
+        head, row = rows_of(await answer.text())  # no total: a spreadsheet that adds up would count it twice
     assert head[:4] == ["key", "label", "requests", "errors"]
     assert row[:2] == ["k1", "'=1+1"]
-    assert (total[0], total[-1]) == ("total", "0.5")
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html", "application/json, text/csv"])

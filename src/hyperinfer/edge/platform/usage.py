@@ -21,11 +21,10 @@ OWN = frozenset({"user_id"})
 
 
 async def report(asked: Asked, method: Method[UsageQuery, UsageReport]) -> Response:
-    """Sums, by group."""
+    """Sums, by group; as CSV without the total, which a spreadsheet would add to them."""
     reply = await asked.call(method, wanted(UsageQuery, asked))
     if wants(asked, CSV):
-        name = f"usage-{reply.since}-{reply.until}"
-        return as_csv(name, usage.UsageRow, [*reply.rows, msgspec.structs.replace(reply.total, key="total")])
+        return as_csv(f"usage-{reply.since}-{reply.until}", usage.UsageRow, reply.rows)
     return json_response(shown(reply))
 
 
