@@ -201,6 +201,7 @@ SCENES: Mapping[str, Scene] = {
     "docs/guides/https.md": Scene(before=""),
     "docs/guides/reports.md": SHARED,
     "docs/guides/tests.md": Scene(before=""),
+    "docs/guides/watching.md": SHARED,
     "docs/guides/workers.md": SHARED,
     "docs/guides/audit.md": Scene(
         before="hyperinfer up\nhyperinfer register ada@example.com\ncp data/swarm/members.json members-of-gpu-box.json"
