@@ -169,6 +169,7 @@ SCENARIOS = (
     Scenario(
         "open_files", (gauge("process_open_fds", 60, 1000), gauge("process_max_fds", 1024, 1024)), value=1000 / 1024
     ),
+    Scenario("database_down", (gauge("ai_platform_database_up", 1, 0),), value=0, wtype="auth"),
     Scenario("usage_late", (gauge("ai_platform_usage_oldest_seconds", 1, 4000),), value=4000),
     Scenario("usage_waiting", (gauge("ai_platform_usage_waiting", 3, 12_345),), value=12_345),
     Scenario("usage_stuck", (gauge("ai_platform_usage_stuck", 0, 1),), value=1),

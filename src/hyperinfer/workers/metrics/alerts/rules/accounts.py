@@ -9,6 +9,19 @@ CERTIFICATE = "ai_platform_tls_certificate_expires_in_seconds"
 SIGNING_KEY = "ai_platform_signing_key_expires_in_seconds"
 RENEW = "Renew the files in http.tls_certificate and http.tls_key; they are taken within seconds, without a restart."
 
+DATABASE_DOWN = Rule(
+    name="database_down",
+    severity="critical",
+    looks_at=newest("ai_platform_database_up"),
+    is_bad=below,
+    threshold=1,
+    hold_s=30,
+    resolve_s=30,
+    summary="{worker} does not reach its database.",
+    do="Start the database, or look at the way there: `hyperinfer db check` tries it. Whoever has a key is answered meanwhile; nobody logs in, and "
+    "no key is made.",
+    expr="min by (worker) (ai_platform_database_up) < THRESHOLD",
+)
 USAGE_LATE = Rule(
     name="usage_late",
     severity="warning",
@@ -96,6 +109,7 @@ SIGNING_KEY_EXPIRES = Rule(
 )
 
 RULES = (
+    DATABASE_DOWN,
     USAGE_LATE,
     USAGE_WAITING,
     USAGE_STUCK,
