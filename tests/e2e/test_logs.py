@@ -62,6 +62,7 @@ EXPECTED = {("inference", "processRequest", "ok"), ("gateway", "processInference
 
 def until_lines(one: Machine, *words: str, count: int) -> list[dict[str, Any]]:
     """The lines, once they are in the files: that takes half a second."""
+    found: list[dict[str, Any]] = []
     for _ in range(10):
         found = logs(one, *words)
         if len(found) >= count:

@@ -1,11 +1,13 @@
 """Planted secrets: whatever goes through a running machine, no file of its own and nothing that it says has it in clear."""
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from .conftest import ECHO, Child, Starter, environment, free_port
@@ -112,3 +114,102 @@ def test_no_secret_is_left_anywhere(start: Starter, tmp_path: Path) -> None:
         (name, secret[:16]) for name, content in places.items() for secret in one.secrets if secret.encode() in content
     ]
     assert left == []
+
+
+MARKS = {
+    "prompt": "planted-mark-prompt",
+    "model": "planted-mark-model",
+    "header": "planted-mark-header",
+    "query": "planted-mark-query",
+    "path": "planted-mark-path",
+    "field": "planted-mark-field",
+    "email": "planted-mark-email@example.org",
+    "password": "planted-mark-password",
+    "key": "hi_plantedm_" + "k" * 43,
+}
+"""What is put where it belongs and where it does not; each echo is the prompt said again."""
+ECHOED = {"path": {404}, "prompt": {200}, "model": {400, 404}, "field": {400}, "email": {200, 201, 400, 409}, "header": {403}}
+"""Where the sender is told what it has sent: the answer of the echo, the name of a model or a field that there is not, its own account,
+and the host or origin that is refused. No error tells of a prompt, a password or a key."""
+
+
+def test_no_planted_mark_is_in_a_log_or_in_an_error(start: Starter, tmp_path: Path) -> None:
+    port = str(free_port())
+    up = start("up", env=environment(tmp_path, PORT=port, DEBUG="1", **ECHO))
+    up.until_ready()
+    key = up.fact("key")
+    told: list[tuple[int, str]] = []
+    said = {"role": "user", "content": MARKS["prompt"]}
+    chat = {"model": "echo", "messages": [said]}
+
+    def ask(method: str, path: str, body: Any = None, *, by: str = key, **headers: str) -> None:
+        content = None if body is None else json.dumps(body).encode()
+        own = {"Content-Type": "application/json", "Authorization": f"Bearer {by}"} | headers
+        request = urllib.request.Request(one_url + path, content, own, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=15) as reply:
+                told.append((reply.status, reply.read().decode()))
+        except urllib.error.HTTPError as error:
+            with error:
+                told.append((error.code, error.read().decode()))
+
+    one_url = f"http://127.0.0.1:{port}"
+    header = MARKS["header"]
+    for stream in (False, True):
+        ask("POST", "/v1/chat/completions", {**chat, "stream": stream}, **{"X-Odd": header, "User-Agent": header})
+    ask("POST", "/v1/chat/completions", {**chat, "model": MARKS["model"]})
+    ask("POST", "/v1/chat/completions", {**chat, "messages": MARKS["prompt"]})
+    ask("POST", "/v1/chat/completions", {**chat, "temperature": MARKS["prompt"]})
+    ask("POST", "/v1/chat/completions", {**chat, "response_format": {"type": MARKS["field"]}})
+    ask("POST", "/v1/chat/completions", [MARKS["prompt"]])
+    ask("POST", "/v1/chat/completions", chat, by=MARKS["key"])
+    ask("POST", "/v1/chat/completions", chat, Origin=f"http://{header}.example")
+    ask("POST", "/v1/chat/completions", chat, Host=f"{header}.example")
+    ask("POST", "/v1/chat/completions", chat, **{"X-Hyperinfer-Cache": header, "traceparent": header})
+    ask("POST", "/v1/chat/completions", chat, **{"X-Request-Id": f"{header} with spaces"})
+    ask("POST", "/v1/messages", {"model": MARKS["model"], "max_tokens": 5, "messages": [said]})
+    ask("POST", "/api/chat", {"model": MARKS["model"], "messages": [said]})
+    ask("POST", "/v1/embeddings", {"model": "echo", "input": MARKS["prompt"]})
+    ask("GET", f"/v1/models?q={MARKS['query']}")
+    ask("GET", f"/{MARKS['path']}")
+    ask("PROPFIND", f"/v1/{MARKS['path']}")
+    person = {"email": MARKS["email"], "password": MARKS["password"]}
+    ask("POST", "/api/auth/register", person)
+    ask("POST", "/api/auth/register", person)
+    ask("POST", "/api/auth/login", {**person, "password": MARKS["password"] + "-wrong"})
+    ask("POST", "/api/auth/login", {"email": MARKS["password"], "password": [MARKS["password"]]})
+    asyncio.run(_over_a_socket(one_url, key, chat))
+    assert up.stop() == 0
+
+    places = {
+        str(path.relative_to(tmp_path)): path.read_text(errors="replace")
+        for path in (tmp_path / "logs").rglob("*.log*")
+    }
+    assert any('"event":"call"' in text for text in places.values())
+    places["standard error"] = "\n".join(up.err)
+    left = [(place, mark) for place, text in places.items() for mark in MARKS.values() if mark in text]
+    assert left == []
+    lines = [json.loads(line) for line in places["logs/event.log"].splitlines()]
+    hidden = [line for line in lines if "[hidden]" in line.values() and line["event"] != "library_says"]
+    assert hidden == [], "a field that is not declared hides what an operator may need"
+    echoed = [
+        (name, status, text[:200])
+        for status, text in told
+        for name, mark in MARKS.items()
+        if mark in text and status not in ECHOED.get(name, ())
+    ]
+    assert echoed == []
+
+
+async def _over_a_socket(url: str, key: str, chat: dict[str, Any]) -> None:
+    headers = {"Authorization": f"Bearer {key}", "X-Odd": MARKS["header"]}
+    async with aiohttp.ClientSession(headers=headers) as session, session.ws_connect(f"{url}/ws") as socket:
+        for message in (
+            json.dumps({"type": "chat", "id": MARKS["field"], "request": chat}),
+            json.dumps({"type": MARKS["field"], "request": {**chat, "model": MARKS["model"]}}),
+            MARKS["prompt"],
+        ):
+            if not socket.closed:
+                await socket.send_str(message)
+        async with asyncio.timeout(2):
+            await socket.receive()

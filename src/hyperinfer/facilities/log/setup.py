@@ -27,8 +27,8 @@ from hyperinfer.facilities.log.writer import FileOutlet, Outlet, Writer
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "text", "json"]
 
-LOUD = ("aiohttp", "aiosqlite", "alembic", "asyncio", "sqlalchemy")
-"""Libraries that are heard from `warning` on only."""
+LOUD = ("aiohttp", "aiosqlite", "alembic", "asyncio", "filelock", "sqlalchemy")
+"""Libraries that are heard from `warning` on only; the log itself uses one of them."""
 
 _NOWHERE = logging.NullHandler()
 
