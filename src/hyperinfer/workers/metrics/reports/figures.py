@@ -13,6 +13,7 @@ SHOWN_ROWS = 10
 NOBODY = "no worker"
 """Where a request ended before one had it."""
 THOUSAND = 1000
+NO_PRESENCE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,9 @@ def tokens_of(sums: Sums) -> int:
     return sums.prompt_tokens + sums.completion_tokens
 
 
-def rows_of(shares: Sequence[Share]) -> tuple[Row, ...]:
+def rows_of(shares: Sequence[Share], present: Mapping[str, float] = NO_PRESENCE) -> tuple[Row, ...]:
     """The first rows of a table, and one for all others."""
-    rows = [Row(label_of(one.label or one.key), one.sums) for one in shares]
+    rows = [Row(label_of(one.label or one.key), one.sums, present.get(one.key)) for one in shares]
     if len(rows) <= SHOWN_ROWS:
         return tuple(rows)
     rest = rows[SHOWN_ROWS - 1 :]
@@ -71,10 +72,7 @@ def workers_of(report: Report) -> tuple[Row, ...]:
         for key in sorted(report.present, key=lambda key: report.workers.get(key, key))
         if key not in seen and report.summary.details_since is None
     ]
-    shares = (*asked, *idle)
-    if len(shares) > SHOWN_ROWS:
-        return rows_of(shares)
-    return tuple(Row(label_of(one.label), one.sums, report.present.get(one.key)) for one in shares)
+    return rows_of((*asked, *idle), report.present)
 
 
 def days_of(summary: UsageSummary) -> tuple[Row, ...]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hyperinfer.errors import ConfigError, HyperinferError, MailRefused, TooLarge
 from hyperinfer.facilities.clock import Clock
-from hyperinfer.facilities.mail import Attachment, Mail
+from hyperinfer.facilities.mail import MAX_ATTACHED_BYTES, Attachment, Mail
 from hyperinfer.workers.metrics.reports.config import ReportSettings
 from hyperinfer.workers.metrics.reports.kept import Kept, Shelf
 from hyperinfer.workers.metrics.reports.making import Maker
@@ -136,10 +136,11 @@ class Schedule:
 
     async def _mail(self, kept: Kept) -> Mail:
         table: Attachment = (f"{kept.name}.csv", "text/csv", (await self._shelf.text(kept.name, "csv")).encode())
+        fits = len(table[2]) <= MAX_ATTACHED_BYTES  # what does not is had by the command that the page names
         return Mail(
             subject=f"hyperinfer usage: {named(kept.name).title}",
             text=await self._shelf.text(kept.name, "text"),
             html=await self._shelf.text(kept.name, "html"),
             to=self._settings.to,
-            attachments=(table,),
+            attachments=(table,) if fits else (),
         )

@@ -9,7 +9,16 @@ from html.parser import HTMLParser
 import pytest
 
 from hyperinfer.contracts.reports import Sums
-from hyperinfer.workers.metrics.reports.figures import Report, change, duration, label_of, money, percent, short
+from hyperinfer.workers.metrics.reports.figures import (
+    Report,
+    change,
+    duration,
+    label_of,
+    money,
+    percent,
+    short,
+    workers_of,
+)
 from hyperinfer.workers.metrics.reports.markup import LOOKS, SHEET
 from hyperinfer.workers.metrics.reports.page import html_of
 from hyperinfer.workers.metrics.reports.periods import week_of
@@ -242,6 +251,13 @@ def test_figures_in_words() -> None:
         "2 h",
     ]
     assert label_of("x" * 100) == "x" * 47 + "…"
+
+
+def test_of_many_workers_the_first_are_said_to_have_been_up() -> None:
+    present = {f"{at:064x}": 0.5 for at in range(20)}
+    rows = workers_of(report(workers=(), present=present))
+    assert [row.present for row in rows] == [0.5] * 9 + [None]
+    assert rows[-1].label == "11 others"
 
 
 def test_a_table_of_many_rows_ends_in_one_for_the_others() -> None:

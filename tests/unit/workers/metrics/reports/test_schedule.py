@@ -22,6 +22,7 @@ from hyperinfer.testing.clock import ManualClock
 from hyperinfer.testing.gateway import FakeGateway
 from hyperinfer.testing.servers.mail import MailServer
 from hyperinfer.workers.metrics.reports import kept as shelf_module
+from hyperinfer.workers.metrics.reports import schedule as schedule_module
 from hyperinfer.workers.metrics.reports.config import ReportSettings
 from hyperinfer.workers.metrics.reports.kept import Shelf
 from hyperinfer.workers.metrics.reports.making import Maker
@@ -206,6 +207,15 @@ async def test_a_report_is_mailed_once_as_page_text_and_table(tmp_path: Path) ->
     assert table.get_filename() == "usage-2026-11-20.csv"
     assert table.get_content().startswith("day,user,")
     assert [one.row.mailed_at for one in office.shelf.all] == ["2026-11-21T20:00:00Z"]
+
+
+async def test_a_table_that_no_mail_server_would_take_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule_module, "MAX_ATTACHED_BYTES", 100)
+    async with mailing(tmp_path) as (office, server):
+        await office.after(DAY_S)
+    assert [list(mail.iter_attachments()) for mail in server.mails] == [[]]
 
 
 async def test_nothing_is_mailed_where_nobody_is_to_get_it(tmp_path: Path) -> None:
