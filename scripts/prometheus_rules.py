@@ -1,4 +1,4 @@
-"""Writes deploy/prometheus/rules.yml and rules_test.yml from the rules of the metrics worker; a test holds them together."""
+"""Writes deploy/prometheus/rules.yml, rules_test.yml and docs/reference/alerts.md from the metrics worker's rules; a test holds them together."""
 
 import json
 import re
@@ -8,11 +8,13 @@ from pathlib import Path
 
 from hyperinfer.testing.alerts import SCENARIOS, STEP_S, Scenario, Series, course
 from hyperinfer.workers.metrics.alerts.names import alert_name
-from hyperinfer.workers.metrics.alerts.rule import Rule
+from hyperinfer.workers.metrics.alerts.rule import Rule, below
 from hyperinfer.workers.metrics.alerts.rules import TOO_MANY, accounts, machines, net, requests, workers
 from hyperinfer.workers.metrics.alerts.shown import TEMPLATES
 
-FOLDER = Path(__file__).parents[1] / "deploy" / "prometheus"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "deploy" / "prometheus"
+PAGE = ROOT / "docs" / "reference" / "alerts.md"
 THEMES = {
     "workers": workers.RULES,
     "requests": requests.RULES,
@@ -28,6 +30,14 @@ HEAD = """# {what}
 """
 RULES_HEAD = HEAD.format(what="The alerts of hyperinfer, for Prometheus 2.42 or newer. Thresholds are the defaults.")
 TESTS_HEAD = HEAD.format(what="What each alert is made for: `promtool test rules rules_test.yml`.")
+PAGE_HEAD = """# Alerts
+
+<!-- Written by scripts/prometheus_rules.py from the rules of the metrics worker; change those, then run it again. -->
+
+What the metrics worker takes for not well, from which value on (`threshold`), for how long until it fires (`hold_s`), and for how long it has to be well again until
+that is over (`resolve_s`). Each can be changed, or switched off, by name: [Alerts](../guides/alerts.md). In Prometheus the same rule is called `HyperinferWorkerLost` where
+it is `worker_lost` here.
+"""
 
 
 def rules() -> str:
@@ -39,6 +49,20 @@ def tests() -> str:
     """Their tests."""
     head = f"rule_files:\n  - rules.yml\nevaluation_interval: {STEP_S}s\ntests:\n"
     return TESTS_HEAD + head + "".join(line for scenario in SCENARIOS for line in _test(scenario))
+
+
+def page() -> str:
+    """The page of the reference."""
+    return PAGE_HEAD + "".join(line for theme in THEMES for line in _section(theme))
+
+
+def _section(theme: str) -> Iterator[str]:
+    yield f"\n## {theme.capitalize()}\n\n| rule | | says | what helps |\n|---|---|---|---|\n"
+    for rule in THEMES[theme]:
+        limit = f"{'below' if rule.is_bad is below else 'above'} {rule.shown(rule.threshold)}"
+        times = f"{rule.hold_s:g} s, {rule.resolve_s:g} s"
+        said = re.sub(r"\{(\w+)\}", r"*\1*", rule.summary)
+        yield f"| `{rule.name}` | {rule.severity}, {limit}, {times} | {said} | {rule.do} |\n"
 
 
 def _group(theme: str) -> Iterator[str]:
@@ -143,3 +167,4 @@ if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "rules.yml").write_text(rules(), encoding="utf-8")
     (FOLDER / "rules_test.yml").write_text(tests(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -128,11 +128,16 @@ def test_prometheus_takes_the_files(what: str, file: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@pytest.mark.parametrize("what", ["rules", "tests"])
-def test_the_files_are_up_to_date(what: str) -> None:
-    file = {"rules": "rules.yml", "tests": "rules_test.yml"}[what]
-    text = (ROOT / "deploy" / "prometheus" / file).read_text(encoding="utf-8")
-    assert text == SCRIPT[what](), "run scripts/prometheus_rules.py"
+@pytest.mark.parametrize(
+    ("what", "file"),
+    [
+        ("rules", "deploy/prometheus/rules.yml"),
+        ("tests", "deploy/prometheus/rules_test.yml"),
+        ("page", "docs/reference/alerts.md"),
+    ],
+)
+def test_the_files_are_up_to_date(what: str, file: str) -> None:
+    assert (ROOT / file).read_text(encoding="utf-8") == SCRIPT[what](), "run scripts/prometheus_rules.py"
 
 
 # --- what a rule looks at, closer ---------------------------------------------------------------------------------
