@@ -67,6 +67,7 @@ async def open_client(
         yield Service(
             routes=(),
             not_ready=lambda: [gateway.trouble] if gateway.trouble else [],
+            on_drain=bridge.stop,
             addresses={"http": url},
         )
 
