@@ -162,7 +162,10 @@ class Seen:
         if span is not None:
             self._owns_span = True
             span.attributes = {"rpc.system.name": tracing.RPC_SYSTEM, "rpc.method": name}
-        self.meta = replace(self.meta, traceparent=span.traceparent if span else tracing.unsampled(traceparent))
+        if span is not None:
+            self.meta = replace(self.meta, traceparent=span.traceparent)
+        elif traceparent is None or not traceparent.endswith(tracing.NOT_SAMPLED):
+            self.meta = replace(self.meta, traceparent=tracing.unsampled(traceparent))
 
     def _label(self) -> None:
         given, quiet = self.meta.request_id, self._method.quiet

@@ -12,6 +12,8 @@ HEADER = "traceparent"
 FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 MAX_CHARS = 256
 SAMPLED = 0x01
+NOT_SAMPLED = "-00"
+"""How a header ends of which nothing is recorded, as we write it."""
 
 _bits = random.SystemRandom().getrandbits
 _chance = random.Random(_bits(128))

@@ -6,6 +6,7 @@ making objects and encoding them.
 """
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -51,7 +52,8 @@ class Encoder:
             if type(value) is int and -LARGEST <= value <= LARGEST:
                 attributes.append(f'{{"key":"{name}","value":{{"intValue":"{value}"}}}}')
             elif type(value) is float:
-                attributes.append(_attribute(name, value))
+                finite = value if isfinite(value) else 0.0
+                attributes.append(f'{{"key":"{name}","value":{{"doubleValue":{finite!r}}}}}')
             else:
                 # True is 1 to a dict: what is of another type is another piece
                 key = (name, value, type(value))

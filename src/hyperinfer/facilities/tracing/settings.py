@@ -18,8 +18,9 @@ class TracingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Where spans of requests go, by OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/); nowhere without an `endpoint`.
 
     `endpoint` is a collector's address such as `http://127.0.0.1:4318`; `/v1/traces` is added to it. `headers` are sent to it, as
-    `name=value,name=value`, with `%XX` for what is special. Of traces that begin here the share `ratio` is recorded; of those that
-    a client asks for by a `traceparent` that says so, the same share, and beyond it `asked_per_s` a second.
+    `name=value,name=value`, with `%XX` for what is special. Of traces that begin here the share `ratio` is recorded, and
+    `per_s` a second at most, so that a busy gateway pays no more for them than a quiet one; of those that a client asks for by a
+    `traceparent` that says so, the same, and beyond it `asked_per_s` a second.
     `service_name` stands before the worker's type in `service.name`. `gzip` packs what is sent, which costs more than it saves on
     one's own network.
     """
@@ -27,6 +28,7 @@ class TracingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     endpoint: str = ""
     headers: Secret = ""
     ratio: Ratio = 1.0
+    per_s: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 50
     asked_per_s: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 10
     service_name: str = "hyperinfer"
     gzip: bool = False

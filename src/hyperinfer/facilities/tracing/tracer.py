@@ -15,8 +15,9 @@ _chance = random.Random()
 
 
 class Tracer:
-    """Makes spans. Of traces that begin here `ratio` are sampled; of those that began at another worker of the swarm, what
-    was decided there. A stranger who asks for one is given it within the ratio too, and beyond it `asked_per_s` times a second.
+    """Makes spans. Of traces that begin here the share `ratio` is sampled, and `per_s` a second at most; of those that began at
+    another worker of the swarm, what was decided there. A stranger who asks for one is given it within that share too, and beyond it
+    `asked_per_s` times a second.
     """
 
     def __init__(
@@ -24,25 +25,25 @@ class Tracer:
         record: Record,
         *,
         ratio: float = 1.0,
+        per_s: int = 1_000_000,
         asked_per_s: int = 0,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._record = record
         self._ratio = ratio
-        self._asked_per_s = asked_per_s
+        self._chosen = Share(per_s)
+        self._asked = Share(asked_per_s)
         self._now_ns = now_ns
-        self._second = 0
-        self._asked = 0
 
     def start(self, name: str, kind: Kind, *, traceparent: str | None = None, trusted: bool = True) -> Span | None:
         """A span under the one of the header, or the first of a trace; none if it is not sampled."""
         now_ns = self._now_ns()
         parent = parse(traceparent) if traceparent else None
         if parent is None:
-            if not self._chosen():
+            if not self._choose(now_ns):
                 return None
             return Span(self, name, kind, new_trace_id(), new_span_id(), "", now_ns)
-        if not parent.sampled or not (trusted or self._chosen() or self._may_ask(now_ns)):
+        if not parent.sampled or not (trusted or self._choose(now_ns) or self._asked.take(now_ns)):
             return None
         return Span(self, name, kind, parent.trace_id, new_span_id(), parent.span_id, now_ns)
 
@@ -60,12 +61,24 @@ class Tracer:
             return
         self._record(span)
 
-    def _chosen(self) -> bool:
-        return self._ratio >= 1.0 or _chance.random() < self._ratio
+    def _choose(self, now_ns: int) -> bool:
+        return (self._ratio >= 1.0 or _chance.random() < self._ratio) and self._chosen.take(now_ns)
 
-    def _may_ask(self, now_ns: int) -> bool:
+
+class Share:
+    """So many a second."""
+
+    __slots__ = ("_per_s", "_second", "_taken")
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._second = 0
+        self._taken = 0
+
+    def take(self, now_ns: int) -> bool:
+        """Whether there is one left of this second's."""
         second = now_ns // 1_000_000_000
         if second != self._second:
-            self._second, self._asked = second, 0
-        self._asked += 1
-        return self._asked <= self._asked_per_s
+            self._second, self._taken = second, 0
+        self._taken += 1
+        return self._taken <= self._per_s

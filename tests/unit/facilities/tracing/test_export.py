@@ -53,7 +53,7 @@ async def exported(
     endpoint: str, *, headers: str = "", gzip: bool = False, timeout_s: float = 5.0
 ) -> AsyncIterator[Sending]:
     registry = CollectorRegistry()
-    settings = TracingSettings(endpoint=endpoint, headers=headers, gzip=gzip, timeout_s=timeout_s)
+    settings = TracingSettings(endpoint=endpoint, per_s=100_000, headers=headers, gzip=gzip, timeout_s=timeout_s)
     resource = {"service.name": "hyperinfer-gateway", "service.instance.id": "00"}
     async with exporting(settings, resource, version="1", registry=registry) as tracer:
         assert tracer is not None

@@ -137,3 +137,12 @@ def test_strangers_have_their_share_of_the_ratio() -> None:
     tracer = Tracer(lambda _: None, ratio=0.2)
     made = sum(tracer.start("a", Kind.SERVER, traceparent=PARENT, trusted=False) is not None for _ in range(5000))
     assert 800 < made < 1200
+
+
+def test_a_busy_worker_begins_no_more_than_so_many_a_second() -> None:
+    clock = Clock()
+    tracer = Tracer(lambda _: None, per_s=50, now_ns=clock)
+    assert sum(tracer.start("a", Kind.SERVER) is not None for _ in range(1000)) == 50
+    assert tracer.start("a", Kind.SERVER, traceparent=PARENT) is not None  # that was decided elsewhere
+    clock.now_ns += 1_000_000_000
+    assert sum(tracer.start("a", Kind.SERVER) is not None for _ in range(1000)) == 50
