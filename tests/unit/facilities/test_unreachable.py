@@ -32,6 +32,7 @@ def test_what_the_routers_do_is_told_where_they_stood_between_and_whether_the_pe
         "router": "steady",
         "remote_router": "random",
     }
+    assert "(NOT_PUNCHED)." in unreachable("NOT_PUNCHED", "steady", "random").message
     assert unreachable("TIMEOUT", "steady", "steady").details == {"reason": "no_answer", "answered": True}
     assert unreachable("UNANSWERED").details == {"reason": "no_answer", "answered": False}
     assert unreachable("PEER_NOT_FOUND", "unknown", "unknown").details == {"reason": "offline"}

@@ -42,8 +42,12 @@ def unreachable(code: str, router: str = "", remote_router: str = "") -> PeerUnr
     of both sides do (`surroundings.Router`); where time ran out, whether the peer had `answered` at all."""
     reason = REASONS.get(code, REFUSED)
     details: dict[str, Any] = {}
+    sentence = SENTENCES[reason]
     if reason == NOT_PUNCHED:
+        sentence = (
+            f"{sentence} ({code})"  # upstream's word for what went wrong: there are nine, for whoever looks into it
+        )
         details = {"router": router, "remote_router": remote_router}
     elif reason == NO_ANSWER:
         details = {"answered": code != "UNANSWERED"}
-    return PeerUnreachable(f"The peer cannot be reached: {SENTENCES[reason]}.", reason=reason, **details)
+    return PeerUnreachable(f"The peer cannot be reached: {sentence}.", reason=reason, **details)
