@@ -3,6 +3,7 @@
 Source: `humanizePercentage` and `humanizeDuration` of Prometheus' template/template.go.
 """
 
+from collections.abc import Callable
 from math import isfinite
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
@@ -43,7 +44,7 @@ def _fraction(value: float) -> str:
     return f"{value:.4g}{SMALL[at]}s"
 
 
-TEMPLATES = {
+TEMPLATES: dict[Callable[[float], str], str] = {
     number: '{{ $value | printf "%.0f" }}',
     share: "{{ $value | humanizePercentage }}",
     duration: "{{ $value | humanizeDuration }}",

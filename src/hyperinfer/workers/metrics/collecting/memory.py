@@ -4,9 +4,11 @@ A series that rests takes some 900 bytes, its line among them, and each change o
 at rest, and 8 MB when all of them change each 5 seconds for 15 minutes.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf, isnan
+from operator import itemgetter
 
 from hyperinfer.workers.metrics.collecting.exposition import Exposition
 from hyperinfer.workers.metrics.collecting.histogram import quantile
@@ -97,9 +99,10 @@ class Memory:
         """The collection that was nearest to so long ago, and how long ago it was; none if there was but one."""
         if len(self._times) < 2:
             return None
-        now = self._times[-1][1]
-        earlier = (time for time in tuple(self._times)[:-1])
-        number, at = min(earlier, key=lambda one: abs(one[1] - (now - over_s)))
+        now, last = self._times[-1][1], len(self._times) - 2
+        after = bisect_left(self._times, now - over_s, hi=last, key=itemgetter(1))
+        nearest = (self._times[at] for at in (max(0, after - 1), after))
+        number, at = min(nearest, key=lambda one: abs(one[1] - (now - over_s)))
         return number, now - at
 
     def _matching(self, metric: str, wanted: Wanted) -> Iterator[Series]:
