@@ -14,5 +14,5 @@ async def test_a_server_is_told_of_a_trace_that_is_recorded_and_of_no_other() ->
         token = CURRENT.set(span)
         await running.chat()
         CURRENT.reset(token)
-        headers = [one.headers for one in running.server.asked if one.path.endswith("/chat/completions")]
+        headers = [one.headers for one in running.server.record.asked if one.path.endswith("/chat/completions")]
     assert [one.get("traceparent") for one in headers] == [None, span.traceparent]
