@@ -27,7 +27,7 @@ async def test_what_is_not_understood_is_told_once_with_where_it_came_from(tmp_p
 async def test_one_broken_worker_leaves_the_others(monkeypatch: pytest.MonkeyPatch, look: Look) -> None:
     monkeypatch.setenv("HYPERINFER_GATEWAY__HTTP__PORT", "many")
     place = look()
-    assert sorted(place.loaded) == ["auth", "client", "inference"]
+    assert sorted(place.loaded) == ["auth", "client", "inference", "metrics"]
     found = await settings.check(place)
     assert found[0].verdict is Verdict.FAIL
     assert "environment variable" in found[0].mend
