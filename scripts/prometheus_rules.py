@@ -10,7 +10,7 @@ from hyperinfer.testing.alerts import SCENARIOS, STEP_S, Scenario, Series, cours
 from hyperinfer.workers.metrics.alerts.names import alert_name
 from hyperinfer.workers.metrics.alerts.rule import Rule, below
 from hyperinfer.workers.metrics.alerts.rules import TOO_MANY, accounts, machines, net, requests, workers
-from hyperinfer.workers.metrics.alerts.shown import TEMPLATES
+from hyperinfer.workers.metrics.alerts.shown import TEMPLATES, span
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -61,7 +61,7 @@ def _section(theme: str) -> Iterator[str]:
     for rule in THEMES[theme]:
         limit = f"{'below' if rule.is_bad is below else 'above'} {rule.shown(rule.threshold)}"
         times = f"{rule.hold_s:g} s, {rule.resolve_s:g} s"
-        said = re.sub(r"\{(\w+)\}", r"*\1*", rule.summary)
+        said = re.sub(r"\{(\w+)\}", r"*\1*", rule.summary.replace("{window}", span(rule.window_s)))
         yield f"| `{rule.name}` | {rule.severity}, {limit}, {times} | {said} | {rule.do} |\n"
 
 
@@ -80,12 +80,13 @@ def _group(theme: str) -> Iterator[str]:
 
 def expression(rule: Rule) -> str:
     """The rule in PromQL."""
-    return rule.expr.replace("THRESHOLD", f"{rule.threshold:.12g}")
+    return rule.expr.replace("THRESHOLD", f"{rule.threshold:.12g}").replace("WINDOW", f"{rule.window_s / 60:g}m")
 
 
 def template(rule: Rule) -> str:
     """Its sentence as Prometheus fills it in."""
-    said = re.sub(r"\{(?!value\})(\w+)\}", r"{{ $labels.\1 }}", rule.summary)
+    said = rule.summary.replace("{window}", span(rule.window_s))
+    said = re.sub(r"\{(?!value\})(\w+)\}", r"{{ $labels.\1 }}", said)
     return said.replace("{value}", TEMPLATES[rule.shown])
 
 

@@ -60,6 +60,7 @@ async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncI
             settings.mail,
             folder=context.paths.data,
             interval_s=settings.collect.interval_s,
+            remember_s=settings.collect.remember_s,
             clock=context.clock,
             registry=context.registry,
         ) as alerts,

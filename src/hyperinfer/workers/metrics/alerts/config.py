@@ -17,12 +17,14 @@ Seconds = Annotated[float, Meta(ge=0, le=7 * DAY_S)]
 
 class RuleSettings(Settings, frozen=True):
     """What is to be otherwise than a rule has it: whether it is on, from which value on something is bad, for how long it must be bad to
-    fire (`hold_s`) and good to be resolved (`resolve_s`), and how severe it is."""
+    fire (`hold_s`) and good to be resolved (`resolve_s`), how far back a rule looks that counts or takes a mean (`window_s`, at most
+    `collect.remember_s`), and how severe it is."""
 
     on: bool = True
     threshold: float | None = None
     hold_s: Seconds | None = None
     resolve_s: Seconds | None = None
+    window_s: Annotated[float, Meta(gt=0, le=3600)] | None = None
     severity: Severity | None = None
 
 

@@ -36,10 +36,11 @@ async def alerting(
     *,
     folder: Path,
     interval_s: float,
+    remember_s: float,
     clock: Clock,
     registry: CollectorRegistry,
 ) -> AsyncIterator[Alerts]:
-    """Alerts over collections that come every `interval_s`, for the length of the block; what they remember is in the folder.
+    """Alerts over collections that come every `interval_s` and are remembered for `remember_s`, for the length of the block; what they remember is in the folder.
 
     Raises `ConfigError` for settings that cannot be meant.
     """
@@ -67,7 +68,7 @@ async def alerting(
                 outbox.add(notice)
 
         alerts = Alerts(
-            rules_of(settings.rules),
+            rules_of(settings.rules, remember_s=remember_s),
             settings,
             kept.book,
             clock=clock,

@@ -6,7 +6,7 @@ from operator import gt, lt
 
 from hyperinfer.contracts.metrics import Severity
 from hyperinfer.protocol.alerts import Key, Terms, key_of
-from hyperinfer.workers.metrics.alerts.shown import number
+from hyperinfer.workers.metrics.alerts.shown import number, span
 from hyperinfer.workers.metrics.view import View
 
 Found = Iterable[tuple[Mapping[str, str], float]]
@@ -17,16 +17,16 @@ above, below = gt, lt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule. `looks_at` gives values with the labels that say whose they are, and those beyond the `threshold` are bad: `is_bad` is
-    `above` or `below`. They are bad for `hold_s` before it fires, and not for `resolve_s` before that is over.
+    """A rule. `looks_at` gives values with the labels that say whose they are, of the last `window_s` where it looks back at all, and
+    those beyond the `threshold` are bad: `is_bad` is `above` or `below`. They are bad for `hold_s` before it fires, and not for `resolve_s` before that is over.
 
-    `summary` is a sentence with `{labels}` and `{value}`, which is `shown` in its unit; `do` says what helps. `expr` is the same in
-    PromQL, with THRESHOLD in place of the threshold. `window_s` is how far back it looks.
+    `summary` is a sentence with `{labels}`, `{window}`, and `{value}`, which is `shown` in its unit; `do` says what helps. `expr` is the
+    same in PromQL, with THRESHOLD and WINDOW in place of these.
     """
 
     name: str
     severity: Severity
-    looks_at: Callable[[View], Found]
+    looks_at: Callable[[View, float], Found]
     is_bad: Callable[[float, float], bool] = above
     threshold: float
     hold_s: float
@@ -39,7 +39,7 @@ class Rule:
 
     def bad(self, view: View) -> dict[Key, float]:
         """What is bad now, with its value."""
-        found = self.looks_at(view)
+        found = self.looks_at(view, self.window_s)
         return {key_of(self.name, labels): value for labels, value in found if self.is_bad(value, self.threshold)}
 
     @property
@@ -49,7 +49,7 @@ class Rule:
 
     def says(self, labels: Mapping[str, str], value: float) -> str:
         """Its sentence on a case; what a label would say that is not there is a question mark."""
-        return self.summary.format_map(_Said(labels, value=self.shown(value)))
+        return self.summary.format_map(_Said(labels, value=self.shown(value), window=span(self.window_s)))
 
 
 class _Said(dict[str, str]):

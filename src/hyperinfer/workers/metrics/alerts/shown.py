@@ -36,6 +36,12 @@ def duration(value: float) -> str:
     return f"{sign}{minutes}m {seconds}s" if minutes else f"{sign}{value:.4g}s"
 
 
+def span(seconds: float) -> str:
+    """A time back: `5 minutes`, `90 seconds`."""
+    number, unit = (seconds / MINUTE, "minute") if seconds and seconds % MINUTE == 0 else (seconds, "second")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+
+
 def _fraction(value: float) -> str:
     at = -1
     while abs(value) < 1 and at < len(SMALL) - 1:

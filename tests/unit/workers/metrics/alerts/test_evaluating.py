@@ -33,7 +33,7 @@ QUEUE = Rule(
 RESTARTED = Rule(
     name="restarts",
     severity="critical",
-    looks_at=grown(RESTARTS, over_s=300),
+    looks_at=grown(RESTARTS),
     threshold=2,
     hold_s=0,
     resolve_s=10,

@@ -40,6 +40,7 @@ class House:
             self.mail,
             folder=self._folder,
             interval_s=5,
+            remember_s=900,
             clock=self.clock,
             registry=self.registry,
         )

@@ -5,6 +5,7 @@ import runpy
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import lt
 from pathlib import Path
@@ -214,20 +215,48 @@ def test_rules_are_named_once() -> None:
 # --- settings -------------------------------------------------------------------------------------------------
 
 
+def changed(**settings: RuleSettings) -> tuple[Rule, ...]:
+    return rules_of(settings, remember_s=900)
+
+
 def test_settings_change_a_rule_and_leave_the_others() -> None:
-    rules = {rule.name: rule for rule in rules_of({"queue": RuleSettings(threshold=5, hold_s=0, severity="critical")})}
+    rules = {rule.name: rule for rule in changed(queue=RuleSettings(threshold=5, hold_s=0, severity="critical"))}
     queue = rules.pop("queue")
     assert (queue.threshold, queue.hold_s, queue.resolve_s, queue.severity) == (5, 0, 120, "critical")
     assert rules == {name: rule for name, rule in RULES.items() if name != "queue"}
 
 
 def test_a_rule_can_be_off() -> None:
-    assert "cpu" not in {rule.name for rule in rules_of({"cpu": RuleSettings(on=False)})}
+    assert "cpu" not in {rule.name for rule in changed(cpu=RuleSettings(on=False))}
 
 
 def test_a_rule_that_there_is_not_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"no rule queues\. Did you mean queue"):
-        rules_of({"queues": RuleSettings()})
+        changed(queues=RuleSettings())
+
+
+def test_a_rule_looks_back_as_far_as_it_is_told() -> None:
+    [rule] = [rule for rule in changed(rate_limits=RuleSettings(window_s=60)) if rule.name == "rate_limits"]
+    scenario = next(scenario for scenario in SCENARIOS if scenario.rule == "rate_limits")
+    assert (
+        rule.says({"worker": "home"}, 400) == "home refused 400 requests within 1 minute for limits that people have."
+    )
+    assert RULES["rate_limits"].says({"worker": "home"}, 400).startswith("home refused 400 requests within 5 minutes")
+    when = course(rule.hold_s, rule.resolve_s, rule.window_s)
+    [alert] = states(replace(scenario, value=120), replace(rule, threshold=100))[when.well_at - STEP_S]
+    assert alert.value == 120
+
+
+@pytest.mark.parametrize(
+    ("rule", "window_s", "said"),
+    [
+        ("queue", 60, "looks at what is, not back"),
+        ("latency", 901, "only 900 s are remembered; raise collect.remember_s"),
+    ],
+)
+def test_a_rule_looks_no_further_back_than_it_can(rule: str, window_s: float, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        changed(**{rule: RuleSettings(window_s=window_s)})
 
 
 def test_what_is_below_is_bad_below() -> None:

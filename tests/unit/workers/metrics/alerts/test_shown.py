@@ -23,6 +23,9 @@ from hyperinfer.workers.metrics.alerts import shown
         (shown.duration, 93784.5, "1d 2h 3m 4s"),
         (shown.duration, -90.0, "-1m 30s"),
         (shown.duration, float("nan"), "nan"),
+        (shown.span, 900.0, "15 minutes"),
+        (shown.span, 60.0, "1 minute"),
+        (shown.span, 2.5, "2.5 seconds"),
     ],
 )
 def test_values(show: Callable[[float], str], value: float, text: str) -> None:

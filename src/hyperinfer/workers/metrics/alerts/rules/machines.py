@@ -12,24 +12,24 @@ CPU_S = 120.0
 OWN, CHILDREN, PROCESSORS = "process_cpu_seconds_total", "ai_platform_child_cpu_seconds_total", "ai_platform_host_cpus"
 
 
-def _cpu(view: View, worker: WorkerHealth) -> float | None:
+def _cpu(view: View, worker: WorkerHealth, over_s: float) -> float | None:
     """What a process and its children take of their machine."""
-    own = view.increase(worker.key, OWN, over_s=CPU_S)
+    own = view.increase(worker.key, OWN, over_s=over_s)
     processors = view.value(worker.key, PROCESSORS)
     if own is None or not processors:
         return None
-    return (own + (view.increase(worker.key, CHILDREN, over_s=CPU_S) or 0.0)) / CPU_S / processors
+    return (own + (view.increase(worker.key, CHILDREN, over_s=over_s) or 0.0)) / over_s / processors
 
 
 def once_a_process(look: Look) -> Look:
     """Of workers in one process, which show the same, the first alone."""
 
-    def looks(view: View) -> Found:
+    def looks(view: View, over_s: float) -> Found:
         first: dict[str, str] = {}
         for worker in view.workers:
             first.setdefault(worker.process or worker.key, worker.name)
         names = set(first.values())
-        return ((labels, value) for labels, value in look(view) if labels["worker"] in names)
+        return ((labels, value) for labels, value in look(view, over_s) if labels["worker"] in names)
 
     return looks
 
@@ -46,7 +46,7 @@ CPU = Rule(
     summary="{worker} and what it has started take {value} of the processors of their machine.",
     do="Models on a processor take what they are given: give the engine fewer threads, or this machine fewer requests. Where that is as it "
     "should be, raise the threshold of this rule or switch it off.",
-    expr=f"(sum by (worker) (rate({OWN}[2m])) + sum by (worker) (rate({CHILDREN}[2m]))) "
+    expr=f"(sum by (worker) (rate({OWN}[WINDOW])) + sum by (worker) (rate({CHILDREN}[WINDOW]))) "
     f"/ max by (worker) ({PROCESSORS}) > THRESHOLD",
 )
 LOOP_LAG = Rule(

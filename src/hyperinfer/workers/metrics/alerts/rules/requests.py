@@ -18,26 +18,26 @@ REQUESTS = tuple(method.name for method in (*PEOPLES, *WORKERS))
 
 _METHODS = "|".join(REQUESTS)
 _FAULTS = "|".join(OUR_FAULTS)
-_ENDED = f'sum by (worker) (increase({ENDED}{{method=~"{_METHODS}"}}[5m]))'
-_FAILED = f'sum by (worker) (increase({ENDED}{{method=~"{_METHODS}",status=~"{_FAULTS}"}}[5m]))'
+_ENDED = f'sum by (worker) (increase({ENDED}{{method=~"{_METHODS}"}}[WINDOW]))'
+_FAILED = f'sum by (worker) (increase({ENDED}{{method=~"{_METHODS}",status=~"{_FAULTS}"}}[WINDOW]))'
 _WAITING = ("ai_platform_inference_queued", "ai_platform_requests_waiting")
 
 
-def _failing(view: View, worker: WorkerHealth) -> float | None:
-    ended = view.increase(worker.key, ENDED, over_s=LATELY_S, method=REQUESTS)
-    failed = view.increase(worker.key, ENDED, over_s=LATELY_S, method=REQUESTS, status=OUR_FAULTS)
+def _failing(view: View, worker: WorkerHealth, over_s: float) -> float | None:
+    ended = view.increase(worker.key, ENDED, over_s=over_s, method=REQUESTS)
+    failed = view.increase(worker.key, ENDED, over_s=over_s, method=REQUESTS, status=OUR_FAULTS)
     return (failed or 0.0) / ended if ended is not None and ended >= FEW else None
 
 
-def _latency(view: View, worker: WorkerHealth) -> float | None:
+def _latency(view: View, worker: WorkerHealth, over_s: float) -> float | None:
     if worker.wtype != "gateway":
         return None
-    return view.mean(worker.key, "ai_platform_request_duration_seconds", over_s=LATELY_S)
+    return view.mean(worker.key, "ai_platform_request_duration_seconds", over_s=over_s)
 
 
-def _waiting(view: View) -> Found:
+def _waiting(view: View, over_s: float) -> Found:
     for metric in _WAITING:
-        yield from newest(metric)(view)
+        yield from newest(metric)(view, over_s)
 
 
 ERROR_RATE = Rule(
@@ -66,8 +66,8 @@ LATENCY = Rule(
     summary="Answers of {worker} take {value} on average.",
     do="If requests wait (`hyperinfer top` shows queues), add a worker or slots. If none wait, the model is slow for its machine, or "
     "answers are long: where that is as it should be, raise the threshold of this rule.",
-    expr='sum by (worker) (rate(ai_platform_request_duration_seconds_sum{service="gateway"}[5m])) '
-    '/ sum by (worker) (rate(ai_platform_request_duration_seconds_count{service="gateway"}[5m])) > THRESHOLD',
+    expr='sum by (worker) (rate(ai_platform_request_duration_seconds_sum{service="gateway"}[WINDOW])) '
+    '/ sum by (worker) (rate(ai_platform_request_duration_seconds_count{service="gateway"}[WINDOW])) > THRESHOLD',
 )
 QUEUE = Rule(
     name="queue",
@@ -89,9 +89,9 @@ REFUSALS = Rule(
     hold_s=60,
     resolve_s=300,
     window_s=LATELY_S,
-    summary="{worker} gave {value} requests no slot within 5 minutes.",
+    summary="{worker} gave {value} requests no slot within {window}.",
     do="Its queue is full, or requests waited for too long: add a worker with the model, or slots where the machine has room.",
-    expr="sum by (worker) (increase(ai_platform_inference_refused_total[5m])) > THRESHOLD",
+    expr="sum by (worker) (increase(ai_platform_inference_refused_total[WINDOW])) > THRESHOLD",
 )
 RATE_LIMITS = Rule(
     name="rate_limits",
@@ -101,10 +101,10 @@ RATE_LIMITS = Rule(
     hold_s=60,
     resolve_s=300,
     window_s=LATELY_S,
-    summary="{worker} refused {value} requests within 5 minutes for limits that people have.",
+    summary="{worker} refused {value} requests within {window} for limits that people have.",
     do="Somebody's program tries again without waiting, or limits are lower than what people need: `hyperinfer usage --all` shows "
     "who. Speak to them, give them another tier, or revoke the key.",
-    expr="sum by (worker) (increase(ai_platform_rate_limit_violations_total[5m])) > THRESHOLD",
+    expr="sum by (worker) (increase(ai_platform_rate_limit_violations_total[WINDOW])) > THRESHOLD",
 )
 
 RULES = (ERROR_RATE, LATENCY, QUEUE, REFUSALS, RATE_LIMITS)

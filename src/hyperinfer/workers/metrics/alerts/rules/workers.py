@@ -12,14 +12,14 @@ OTHER = "other"
 """What models share that have no series of their own."""
 
 
-def _up(view: View) -> Found:
+def _up(view: View, over_s: float) -> Found:
     """Bridges come and go as their people do."""
     for worker in view.workers:
         if worker.wtype != "client":
             yield {"worker": worker.name, "wtype": worker.wtype}, float(worker.state not in AWAY)
 
 
-def _missing(view: View) -> Found:
+def _missing(view: View, over_s: float) -> Found:
     """Models that gateways have answered with lately, and that no worker has."""
     wanted, there = set(), {OTHER}
     for worker in view.workers:
@@ -86,15 +86,15 @@ BACKEND_DOWN = Rule(
 BACKEND_RESTARTS = Rule(
     name="backend_restarts",
     severity="warning",
-    looks_at=grown("ai_platform_inference_backend_restarts_total", over_s=LONG_S),
+    looks_at=grown("ai_platform_inference_backend_restarts_total"),
     threshold=2,
     hold_s=0,
     resolve_s=300,
     window_s=LONG_S,
-    summary="Engines of {worker} had to be started again {value} times within 15 minutes.",
+    summary="Engines of {worker} had to be started again {value} times within {window}.",
     do="An engine that ends again and again mostly lacks memory: fewer slots, less context or a smaller model help. Its last words "
     "are in the log of that machine.",
-    expr="sum by (worker) (increase(ai_platform_inference_backend_restarts_total[15m])) > THRESHOLD",
+    expr="sum by (worker) (increase(ai_platform_inference_backend_restarts_total[WINDOW])) > THRESHOLD",
 )
 BREAKER_OPEN = Rule(
     name="breaker_open",
