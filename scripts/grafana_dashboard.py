@@ -130,8 +130,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 (
                     (f"min by (worker, backend) (ai_platform_inference_backend_up{{{W}}})", "{{worker}} {{backend}}"),
                     (
-                        "1 - max by (exported_worker, model) (ai_platform_breaker_open)",
-                        "{{exported_worker}} {{model}}: takes requests",
+                        "1 - max by (peer, model) (ai_platform_breaker_open)",
+                        "{{peer}} {{model}}: takes requests",
                     ),
                 ),
                 kind="state-timeline",

@@ -134,9 +134,9 @@ SCENARIOS = (
     ),
     Scenario(
         "breaker_open",
-        (gauge('ai_platform_breaker_open{worker="gpu",model="m"}', 0, 1),),
+        (gauge('ai_platform_breaker_open{peer="gpu",model="m"}', 0, 1),),
         value=1,
-        labels={"worker": "home", "exported_worker": "gpu", "model": "m"},
+        labels={"worker": "home", "peer": "gpu", "model": "m"},
     ),
     Scenario(
         "cpu",

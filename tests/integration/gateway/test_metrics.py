@@ -80,8 +80,8 @@ async def test_a_model_that_keeps_failing_shows_as_an_open_breaker(tmp_path: Pat
     failing.answer = broken
     async with house(tmp_path, failing, retries=0) as running:
         for _ in range(3):
-            assert (await shown(running)).value("breaker_open", worker="inference-0", model="m") == 0
+            assert (await shown(running)).value("breaker_open", peer="inference-0", model="m") == 0
             await running.chat()
         look = await shown(running)
-    assert look.value("breaker_open", worker="inference-0", model="m") == 1
+    assert look.value("breaker_open", peer="inference-0", model="m") == 1
     assert look.value("workers", state="ready") == 1

@@ -97,12 +97,12 @@ def _by_model(workers: Iterable[Worker]) -> Iterable[Metric]:
 
 def _by_worker(workers: Sequence[Worker]) -> Iterable[Metric]:
     in_flight = GaugeMetricFamily(
-        "ai_platform_worker_requests_in_flight", "Requests of this gateway at a worker.", labels=["worker"]
+        "ai_platform_worker_requests_in_flight", "Requests of this gateway at a worker.", labels=["peer"]
     )
     breakers = GaugeMetricFamily(
         "ai_platform_breaker_open",
         "1 while a model of a worker has kept failing and gets no requests but probes.",
-        labels=["worker", "model"],
+        labels=["peer", "model"],
     )
     names = _names(workers)
     for worker in workers[:MAX_WORKERS]:

@@ -60,12 +60,12 @@ def test_a_breaker_is_shown_for_each_worker_and_model_under_a_name_of_its_own() 
     box, twin, single = scene.add("box", model("m")), scene.add("box", model("m")), scene.add("single", model("m"))
     for _ in range(3):
         twin.offers["m"].breaker.failed(0)
-    assert scene.value("breaker_open", worker=f"box-{box.hex[:8]}", model="m") == 0
-    assert scene.value("breaker_open", worker=f"box-{twin.hex[:8]}", model="m") == 1
-    assert scene.value("breaker_open", worker="single", model="m") == 0
-    assert scene.value("worker_requests_in_flight", worker="single") == 0
+    assert scene.value("breaker_open", peer=f"box-{box.hex[:8]}", model="m") == 0
+    assert scene.value("breaker_open", peer=f"box-{twin.hex[:8]}", model="m") == 1
+    assert scene.value("breaker_open", peer="single", model="m") == 0
+    assert scene.value("worker_requests_in_flight", peer="single") == 0
     scene.workers.remove(single)
-    assert scene.value("breaker_open", worker="single", model="m") is None
+    assert scene.value("breaker_open", peer="single", model="m") is None
 
 
 def test_of_too_many_breakers_the_open_ones_are_shown() -> None:
@@ -75,7 +75,7 @@ def test_of_too_many_breakers_the_open_ones_are_shown() -> None:
     for _ in range(3):
         scene.workers[-1].offers["m199"].breaker.failed(0)
     assert scene.count("breaker_open{") == MAX_BREAKERS
-    assert scene.value("breaker_open", worker="box 8", model="m199") == 1
+    assert scene.value("breaker_open", peer="box 8", model="m199") == 1
     assert scene.count("queue_depth{") == 101
     assert scene.value("slots", model="other") == 9 * 100 * 4
 

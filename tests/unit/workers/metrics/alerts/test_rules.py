@@ -110,6 +110,7 @@ def test_it_fires_and_is_over(scenario: Scenario) -> None:
     assert "?" not in alert.summary
 
 
+@pytest.mark.slow
 @pytest.mark.needs_prometheus
 def test_prometheus_sees_the_same(tmp_path: Path) -> None:
     """The scenarios again, before Prometheus' own evaluation, at the same moments and with the same sentences."""

@@ -99,13 +99,13 @@ BACKEND_RESTARTS = Rule(
 BREAKER_OPEN = Rule(
     name="breaker_open",
     severity="warning",
-    looks_at=newest("ai_platform_breaker_open", "worker", "model"),
+    looks_at=newest("ai_platform_breaker_open", "peer", "model"),
     threshold=0,
     hold_s=15,
     resolve_s=60,
-    summary="{worker} sends {exported_worker} nothing but probes for {model}: it kept failing.",
+    summary="{worker} sends {peer} nothing but probes for {model}: it kept failing.",
     do="Other workers answer meanwhile, if they have the model. `hyperinfer logs --level error` shows why it fails there.",
-    expr="max by (worker, exported_worker, model) (ai_platform_breaker_open) > THRESHOLD",
+    expr="max by (worker, peer, model) (ai_platform_breaker_open) > THRESHOLD",
 )
 
 RULES = (WORKER_LOST, NO_WORKERS, MODEL_GONE, BACKEND_DOWN, BACKEND_RESTARTS, BREAKER_OPEN)
