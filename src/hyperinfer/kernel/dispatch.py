@@ -69,12 +69,13 @@ class Dispatcher:
         self._authenticate: Authenticate | None = None
         self._invited: Callable[[], frozenset[bytes]] = frozenset
         self._in_flight = 0
+        self._quiet_in_flight = 0
         self._strangers: dict[str, int] = {}
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
         self._observation = observation or Observation("worker", registry=CollectorRegistry())
-        self._observation.show_in_flight(lambda: self._in_flight)
+        self._observation.show_in_flight(lambda: self._in_flight - self._quiet_in_flight)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -128,7 +129,7 @@ class Dispatcher:
         """Answer a call that needs no decoding; raises what the handler raises, and every refusal, as errors."""
         route = self._route(method.name)
         remote = meta.remote or "here"
-        with self._observation.call(route.method) as seen, self._counted(caller, remote) as counted:
+        with self._observation.call(route.method) as seen, self._counted(route.method, caller, remote) as counted:
             seen.goes_on(meta)
             call = await self._admit(route.method, caller, seen, min(timeout_s, _remaining_s(meta)), 0, remote)
             if call.who is not None:
@@ -161,7 +162,7 @@ class Dispatcher:
         route = self._route(method)
         with (
             self._observation.call(route.method) as seen,
-            self._counted(link.remote_key, _host(link)) as counted,
+            self._counted(route.method, link.remote_key, _host(link)) as counted,
         ):
             if payload in NOTHING:
                 payload = b"{}"
@@ -188,7 +189,7 @@ class Dispatcher:
             raise UnknownMethod(f"There is no method {method[:64]!r} here.")
         return route
 
-    def _counted(self, caller: bytes, host: str) -> "_Counted":
+    def _counted(self, method: Method[Any, Any], caller: bytes, host: str) -> "_Counted":
         if self._draining:
             raise Draining("This worker is stopping; ask another.", retry_after_s=1, worker=self._own_key.hex())
         if self._in_flight >= MAX_IN_FLIGHT:
@@ -196,7 +197,7 @@ class Dispatcher:
         stranger = caller != self._own_key and not self._members.roles(caller)
         if stranger and self._strangers.get(host, 0) >= STRANGER_IN_FLIGHT:
             raise Overloaded("Too many calls of yours are in flight here; try again shortly.", retry_after_s=1)
-        return _Counted(self, host, stranger)
+        return _Counted(self, host, stranger=stranger, quiet=method.quiet)
 
     async def _admit(
         self, method: Method[Any, Any], caller: bytes, seen: Seen, remaining_s: float, size_bytes: int, remote: str
@@ -252,16 +253,18 @@ class Dispatcher:
 class _Counted:
     """Counts one call in and out; a stranger's as one until a credential says whose it is."""
 
-    __slots__ = ("_dispatcher", "_host", "_stranger")
+    __slots__ = ("_dispatcher", "_host", "_quiet", "_stranger")
 
-    def __init__(self, dispatcher: Dispatcher, host: str, stranger: bool) -> None:
+    def __init__(self, dispatcher: Dispatcher, host: str, *, stranger: bool, quiet: bool) -> None:
         self._dispatcher = dispatcher
         self._host = host
+        self._quiet = quiet
         self._stranger = stranger
 
     def __enter__(self) -> Self:
         owner = self._dispatcher
         owner._in_flight += 1
+        owner._quiet_in_flight += self._quiet
         owner._idle.clear()
         if self._stranger:
             owner._strangers[self._host] = owner._strangers.get(self._host, 0) + 1
@@ -281,6 +284,7 @@ class _Counted:
         self.known()
         owner = self._dispatcher
         owner._in_flight -= 1
+        owner._quiet_in_flight -= self._quiet
         if not owner._in_flight:
             owner._idle.set()
 

@@ -69,13 +69,16 @@ class Observation:
             buckets=DURATIONS_S,
         )
         self._in_flight = Gauge(
-            "ai_platform_requests_in_flight", "Calls being answered.", ("service",), registry=registry
+            "ai_platform_requests_in_flight",
+            "Calls being answered, without those that machines make again and again and keep open.",
+            ("service",),
+            registry=registry,
         )
         self._outcomes: dict[tuple[str, str], Count] = {}
         self._timed: dict[str, Distribution] = {}
 
     def show_in_flight(self, in_flight: Callable[[], int]) -> None:
-        """Show how many calls are being answered whenever somebody looks."""
+        """Show how many calls that are not quiet are being answered, whenever somebody looks."""
         self._in_flight.labels(self.service).set_function(in_flight)
 
     def call(self, method: Method[Any, Any]) -> "Seen":

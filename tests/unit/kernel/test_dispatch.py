@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts import (
     audit,
@@ -51,6 +52,7 @@ from hyperinfer.kernel.calls import Call, Route
 from hyperinfer.kernel.dispatch import STRANGER_BYTES, Dispatcher
 from hyperinfer.kernel.identity import from_seed
 from hyperinfer.kernel.members import ROLES, Members
+from hyperinfer.kernel.observation import Observation
 
 
 class Say(Wire, frozen=True):
@@ -62,6 +64,7 @@ MINE = Method("mine", Say, Say, USER)
 RULE = Method("rule", Say, Say, ADMIN)
 INSIDE = Method("inside", Say, Say, members("gateway"))
 COUNT = Method("count", Say, Say, PUBLIC, streams=True)
+WATCH = Method("watch", Say, Say, PUBLIC, quiet=True)
 SERVER, CLIENT = from_seed(b"s" * 32), from_seed(b"c" * 32)
 
 
@@ -80,10 +83,15 @@ async def authenticate(call: Call) -> Principal:
 class Server:
     """A dispatcher on a net in memory, with one client."""
 
-    def __init__(self, dispatcher: Dispatcher, peers: Peers, link: Link) -> None:
+    def __init__(self, dispatcher: Dispatcher, peers: Peers, link: Link, registry: CollectorRegistry) -> None:
         self.dispatcher = dispatcher
         self.peers = peers
         self.link = link
+        self.registry = registry
+
+    def shown_in_flight(self) -> float | None:
+        """What its metrics say of calls under way."""
+        return self.registry.get_sample_value("ai_platform_requests_in_flight", {"service": "server"})
 
     async def call(self, method: Method[Any, Any], text: str = "", *, key: str | None = None, **more: Any) -> Any:
         more.setdefault("timeout_s", 5.0)
@@ -94,18 +102,19 @@ class Server:
 async def serving(folder: Path, *routes: Route, role: str | None = None) -> AsyncIterator[Server]:
     if role:
         member_file.add(folder, CLIENT.public_key, roles=[role], name="", now=datetime.now(UTC))
-    net, clock = MemoryNet(), SystemClock()
+    net, clock, registry = MemoryNet(), SystemClock(), CollectorRegistry()
     dispatcher = Dispatcher(
         members=Members.load(folder),
         clock=clock,
         running=Streams(stall_timeout_s=0.2),
         own_key=SERVER.public_key,
+        observation=Observation("server", registry=registry),
     )
     dispatcher.serve(routes, authenticate)
     endpoint = await net.open(SERVER)
     await endpoint.listen(dispatcher, methods=dispatcher.methods, admission=Admission(everyone=True))
     async with Peers(await net.open(CLIENT), clock=clock, settings=NetSettings()) as peers:
-        yield Server(dispatcher, peers, await peers.link(SERVER.public_key))
+        yield Server(dispatcher, peers, await peers.link(SERVER.public_key), registry)
 
 
 async def refusal(work: Any) -> HyperinferError:
@@ -374,3 +383,26 @@ async def test_draining_refuses_new_calls_and_waits_for_old_ones(tmp_path: Path)
         release.set()
         assert await server.dispatcher.drain(5)
         assert await running == Say("old")
+
+
+async def test_calls_that_machines_keep_open_hold_up_a_drain_and_are_not_shown_as_under_way(tmp_path: Path) -> None:
+    release, started = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: Say, call: Call) -> Say:
+        started.set()
+        await release.wait()
+        return request
+
+    async with serving(tmp_path, Route(WATCH, wait), Route(ECHO, wait)) as server:
+        watching = asyncio.create_task(server.call(WATCH, "kept open"))
+        await started.wait()
+        assert (server.dispatcher.in_flight, server.shown_in_flight()) == (1, 0)
+        started.clear()
+        asking = asyncio.create_task(server.call(ECHO, "asked"))
+        await started.wait()
+        assert (server.dispatcher.in_flight, server.shown_in_flight()) == (2, 1)
+        assert not await server.dispatcher.drain(0.01)
+        release.set()
+        assert await server.dispatcher.drain(5)
+        assert [await watching, await asking] == [Say("kept open"), Say("asked")]
+        assert (server.dispatcher.in_flight, server.shown_in_flight()) == (0, 0)
