@@ -28,7 +28,9 @@ Show = Callable[[Mapping[str, Any]], None]
         "hyperinfer logs --gateway --request req_0123456789abcdef01234567",
     ),
 )
-@click.option("--request", "request_id", metavar="ID", help="Lines of one request, by its x-request-id.")
+@click.option(
+    "--request", "request_id", metavar="ID", help="Lines of one request, by its x-request-id or what is shown of it."
+)
 @click.option("--trace", "trace_id", metavar="ID", help="Lines of one trace.")
 @click.option(
     "--worker", metavar="NAME", help="Lines of one worker, as `hyperinfer status` or `members list` names it."

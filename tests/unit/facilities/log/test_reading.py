@@ -28,6 +28,19 @@ def found(folder: Path, limit: int = 100, **query: Any) -> list[str]:
     return [json.loads(each)["timestamp"][14:19] for each in lines]
 
 
+def test_of_an_id_what_a_terminal_shows_will_do(tmp_path: Path) -> None:
+    ids = "req_5a9a5f63ddf1e9e0584be0cd", "req_5a9a5f64ddf1e9e0584be0cd", "what-is-there", "what-is-there-2", ""
+    write(tmp_path, [line(number, request_id=each) for number, each in enumerate(ids)])
+    assert found(tmp_path, request_id="req_5a9a5f63") == ["00:00"]
+    assert found(tmp_path, request_id="req_5a9a5f63…") == ["00:00"]
+    assert found(tmp_path, request_id=ids[1]) == ["00:01"]
+    assert found(tmp_path, request_id="req_5a9a5f6") == []
+    assert found(tmp_path, request_id="what-is-ther") == []
+    assert found(tmp_path, request_id="what-is-ther…") == ["00:02", "00:03"]
+    assert found(tmp_path, request_id="what-is-there") == ["00:02"]
+    assert len(found(tmp_path)) == len(ids)
+
+
 def test_the_newest_are_found_over_several_files_oldest_first(tmp_path: Path) -> None:
     write(tmp_path, [line(number) for number in range(10)], "event.log.2")
     write(tmp_path, [line(number) for number in range(10, 20)], "event.log.1")
