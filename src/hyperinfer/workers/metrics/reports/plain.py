@@ -22,9 +22,11 @@ from hyperinfer.workers.metrics.reports.figures import (
     workers_of,
 )
 
+COLUMNS = 78
+"""What terminals and e-mail programs show without breaking a line."""
 BAR = 20
 NOTHING = "Nothing was asked in this time."
-LABEL = 34
+LABEL = 30
 
 
 def text_of(report: Report) -> str:
@@ -82,16 +84,16 @@ def _table(title: str, rows: Sequence[Row], columns: int, currency: str | None) 
         return
     most = max(row.tokens for row in rows) or 1
     yield ""
-    yield title
+    yield f"{title:<{columns + 2}}{'requests':>11}{'tokens':>15}"
     for row in rows:
         name = row.label if len(row.label) <= columns else row.label[: columns - 1] + "…"
-        cells = [f"  {name:<{columns}}", f"{count(row.sums.requests):>9} requests", f"{count(row.tokens):>13} tokens"]
+        line = f"  {name:<{columns}}{count(row.sums.requests):>11}{count(row.tokens):>15}"
         if currency and (cost := money(row.sums.cost)):
-            cells.append(f"{cost:>10} {currency}")
+            line += f"{cost:>10} {currency}"
         if row.present is not None:
-            cells.append(f"up {percent(row.present)}")
-        cells.append("#" * round(BAR * row.tokens / most))
-        yield "  ".join(cells).rstrip()
+            line += f"  up {percent(row.present)}"
+        room = min(BAR, COLUMNS - len(line) - 2)
+        yield f"{line}  {'#' * round(room * row.tokens / most)}".rstrip() if room > 0 else line
 
 
 def _times(report: Report) -> Iterator[str]:
@@ -99,9 +101,9 @@ def _times(report: Report) -> Iterator[str]:
     if not timed:
         return
     yield ""
-    yield f"{'Times':<16}{'half':>12}{'95 %':>12}{'99 %':>12}   of those that succeeded took at most"
+    yield f"{'Times':<16}{'half':>10}{'95 %':>10}{'99 %':>10}   of what went well took at most"
     for name, one in timed:
-        yield f"  {name:<14}{duration(one.p50):>12}{duration(one.p95):>12}{duration(one.p99):>12}"
+        yield f"  {name:<14}{duration(one.p50):>10}{duration(one.p95):>10}{duration(one.p99):>10}"
 
 
 def _failures(report: Report) -> Iterator[str]:

@@ -133,7 +133,7 @@ def test_the_text_says_the_same() -> None:
         "2.35 s",
     ):
         assert words in text
-    assert max(map(len, text.splitlines())) < 140
+    assert max(map(len, text.splitlines())) < 80
 
 
 @pytest.mark.parametrize("form", [html_of, text_of])
