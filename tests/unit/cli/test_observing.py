@@ -44,6 +44,18 @@ def test_where_nothing_can_be_drawn_it_is_printed_once(command: Command, url: st
         assert "\x1b" not in done.out
 
 
+def test_what_workers_of_one_process_share_is_shown_once(command: Command, url: str, gateway: FakeGateway) -> None:
+    figures = metrics.Figures(cpu=0.5, memory_bytes=300 * 1024 * 1024)
+    first = metrics.WorkerHealth("ab", "gpu", "inference", "ready", process="p", figures=figures)
+    others = (msgspec.structs.replace(first, key=key, name=key, process=process) for key, process in ("cp", "dq"))
+    gateway.answers["getSystemHealth"] = always(msgspec.structs.replace(HEALTH, workers=(first, *others)))
+    assert [line.split()[7:9] for line in command("top").out.splitlines() if " ready " in line] == [
+        ["50", "%"],
+        ['"', '"'],
+        ["50", "%"],
+    ]
+
+
 def test_it_is_json_for_scripts(command: Command, url: str, gateway: FakeGateway) -> None:
     assert json.loads(command("top", "--once", "--json").out)["workers"][0]["name"] == "gpu"
 

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from hyperinfer.cli.live import words
-from hyperinfer.cli.live.sections import OPEN, links_of
+from hyperinfer.cli.live.sections import OPEN, SAME, links_of, twins
 from hyperinfer.cli.live.text import clean
 from hyperinfer.cli.live.totals import totals
 from hyperinfer.cli.manner import say
-from hyperinfer.cli.table import show_facts, show_table
+from hyperinfer.cli.table import show_facts, show_table, wrapped
 
 if TYPE_CHECKING:
     from hyperinfer.sdk import SystemHealth, WorkerHealth
@@ -56,10 +56,11 @@ def show(gateway: str, health: "SystemHealth") -> None:
 
 def show_workers(workers: "tuple[WorkerHealth, ...]") -> None:
     """Print the workers and why those are not well that are not."""
-    show_table(WORKER_TITLES, [_row(worker) for worker in workers], spare=WORKER_SPARE)
+    same = twins(workers)
+    show_table(WORKER_TITLES, [_row(worker, same=worker.key in same) for worker in workers], spare=WORKER_SPARE)
     for worker in workers:
         for reason in worker.reasons:
-            say(f"{clean(worker.name)}: {clean(reason)}", fg="yellow")
+            say(wrapped(f"{clean(worker.name)}: {clean(reason)}"), fg="yellow")
 
 
 def show_open_alerts(health: "SystemHealth") -> None:
@@ -70,12 +71,11 @@ def show_open_alerts(health: "SystemHealth") -> None:
     for alert in found:
         state = "silenced" if alert.silenced_until else "pending" if alert.state == "pending" else alert.severity
         style = {"critical": "red", "warning": "yellow"}.get(state)
-        say(
-            f"{state}: {clean(alert.summary)} {clean(alert.do)}".rstrip(), **({"fg": style} if style else {"dim": True})
-        )
+        text = f"{state}: {clean(alert.summary)} {clean(alert.do)}".rstrip()
+        say(wrapped(text), **({"fg": style} if style else {"dim": True}))
 
 
-def _row(worker: "WorkerHealth") -> tuple[object, ...]:
+def _row(worker: "WorkerHealth", *, same: bool) -> tuple[object, ...]:
     figures = worker.figures
     _, links = links_of(worker)
     return (
@@ -86,7 +86,7 @@ def _row(worker: "WorkerHealth") -> tuple[object, ...]:
         words.share(figures.error_rate),
         words.seconds(figures.latency_s),
         words.rate(figures.tokens_per_s),
-        words.cores(figures.cpu),
-        words.size(figures.memory_bytes),
+        SAME if same else words.cores(figures.cpu),
+        SAME if same else words.size(figures.memory_bytes),
         "" if links == words.DASH else links,
     )

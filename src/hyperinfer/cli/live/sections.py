@@ -57,7 +57,7 @@ def _alert(alert: "Alert", room: int, now: datetime) -> list[Line]:
 
 def workers(found: "Sequence[WorkerHealth]", room: int, *, marked: str) -> list[Line]:
     """A line for each, below it why it is not well."""
-    lines = table(_worker_columns(_twins(found)), found, room, marked=marked)
+    lines = table(_worker_columns(twins(found)), found, room, marked=marked)
     shown = lines[:1]
     for worker, line in zip(found, lines[1:], strict=True):
         shown.append(line)
@@ -87,7 +87,7 @@ def _worker_columns(twins: frozenset[str]) -> "Sequence[Column[WorkerHealth]]":
     )
 
 
-def _twins(found: "Sequence[WorkerHealth]") -> frozenset[str]:
+def twins(found: "Sequence[WorkerHealth]") -> frozenset[str]:
     """The workers above which another one of their process stands."""
     seen: set[str] = set()
     twins = set()
