@@ -5,11 +5,13 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 import redis
 import structlog
+from xdist.scheduler import LoadFileScheduling
 
 from hyperinfer.testing.servers import PostgresServer, RedisServer
 
@@ -94,6 +96,31 @@ def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     report.outcome = "failed"
     report.longrepr = f"{reason} (HYPERINFER_NO_SKIP is set: nothing may be skipped here)"
+
+
+# --- what runs beside what ------------------------------------------------------------------------------------
+
+TOGETHER = {"test_nat_links.py": "test_nat.py"}
+"""Files whose tests run where another's do, and so never at the same time: routers that share two cores with other routers
+forget flows before the hole is punched."""
+
+
+def runs_with(file: str) -> str:
+    """With which file a file is given to a worker of pytest-xdist: mostly itself."""
+    folder, slash, name = file.rpartition("/")
+    return f"{folder}{slash}{TOGETHER.get(name, name)}"
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Every file whole on one worker, and two that disturb each other on the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return runs_with(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 # --- real servers, started by the first test that asks -------------------------------------------------------
