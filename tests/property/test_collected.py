@@ -97,7 +97,7 @@ def test_a_quantile_lies_in_the_bucket_that_it_has_to(observed: list[float], bou
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-@given(st.lists(st.tuples(texts, texts, st.floats(allow_nan=False)), max_size=6), texts)
+@given(st.lists(st.tuples(texts, texts, st.floats(allow_nan=False)), min_size=1, max_size=6), texts)
 def test_any_text_of_a_label_survives(samples: list[tuple[str, str, float]], worker: str) -> None:
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 

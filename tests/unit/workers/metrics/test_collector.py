@@ -20,6 +20,7 @@ from hyperinfer.kernel.members import Members
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.testing.gateway import FakeGateway, always
 from hyperinfer.workers.metrics.collecting.collector import Collector
+from hyperinfer.workers.metrics.collecting.figures import MAX_MODELS
 from hyperinfer.workers.metrics.collecting.meters import Meters
 from hyperinfer.workers.metrics.config import CollectSettings
 
@@ -232,3 +233,20 @@ async def test_it_goes_on_collecting_at_its_pace(asked: Asked) -> None:
     assert asked.collector.has_collected
     assert asked.sample("ai_platform_collect_rounds_total") == 3
     running.cancel()
+
+
+async def test_figures_that_are_no_numbers_end_no_round(asked: Asked) -> None:
+    model = 'ai_platform_inference_model_state{model="m",state="ready"} 1\n'
+    asked.worker("broken", text=model + 'ai_platform_inference_slots{model="m"} +Inf\nprocess_open_fds 1e999\n')
+    asked.worker("gpu")
+    await asked.round()
+    workers = await asked.round()
+    assert (workers["broken"].figures.slots, workers["broken"].figures.open_files) == (None, None)
+    assert workers["gpu"].state == "ready"
+
+
+async def test_models_are_told_up_to_a_number(asked: Asked) -> None:
+    state = "ai_platform_inference_model_state"
+    asked.worker("broken", text="".join(f'{state}{{model="{number:05}",state="ready"}} 1\n' for number in range(5000)))
+    [broken] = (await asked.round()).values()
+    assert [model.name for model in broken.models] == [f"{number:05}" for number in range(MAX_MODELS)]

@@ -37,10 +37,9 @@ def test_many_are_shown_as_one() -> None:
     assert (
         merged(shown)
         == """\
-# HELP n_total Things \\n counted.
-# TYPE n_total counter
 n_total{worker="g",wtype="gateway",status="ok"} 3.0
 n_total{worker="g",wtype="gateway",status="a \\"b\\" {c} n_total"} 1.0
+n_total{worker="i\\"1",wtype="inference"} 7
 # HELP up Whether.
 # TYPE up gauge
 up{worker="g",wtype="gateway"} 1.0
@@ -52,7 +51,19 @@ took_seconds_bucket{worker="g",wtype="gateway",le="+Inf"} 2.0
 took_seconds_count{worker="g",wtype="gateway"} 2.0
 took_seconds_sum{worker="g",wtype="gateway"} 3.5
 """
-    ), "one help and one type for each; a family of another type is left out"
+    ), "one help and one type for each; where they do not agree on the type, none"
+
+
+def test_nobody_has_the_samples_of_others_refused() -> None:
+    """Nor would Prometheus' other parser have them, which takes a second type of a name for a mistake of the whole text."""
+    honest = read(GATEWAY, {}, max_samples=10)
+    broken = read("# TYPE n_total gauge\n# TYPE took_seconds_bucket gauge\ntook_seconds_bucket 1\n", {}, max_samples=10)
+    text = merged([({"worker": "a"}, broken), ({"worker": "g"}, honest)])
+    assert "# TYPE n_total counter" in text, "who shows none of it has no say"
+    assert "TYPE took_seconds" not in text
+    assert 'took_seconds_bucket{worker="a"} 1' in text
+    assert 'took_seconds_bucket{worker="g",le="1.0"} 1.0' in text
+    assert 'took_seconds_sum{worker="g"} 3.5' in text
 
 
 @pytest.mark.parametrize(
@@ -69,6 +80,11 @@ took_seconds_sum{worker="g",wtype="gateway"} 3.5
         "n  1",
         "n 1 1700000000",
         'n{a="1"}1',
+        'n{__name__="up"} 1',
+        r'n{a="\x"} 1',
+        "n 1e999",
+        "n " + "9" * 400,
+        f'n{{a="{"x" * 5000}"}} 1',
     ],
 )
 def test_what_makes_no_sense_is_left_out_and_counted(line: str) -> None:
@@ -93,6 +109,12 @@ def test_labels_of_our_names_are_renamed() -> None:
 def test_too_many_samples() -> None:
     with pytest.raises(TooLarge, match="more than 2 samples"):
         read("a 1\nb 1\nc 1\n", {}, max_samples=2)
+
+
+@pytest.mark.parametrize("line", ["x", "# TYPE a gauge", ""])
+def test_lines_that_say_nothing_are_bounded_too(line: str) -> None:
+    with pytest.raises(TooLarge, match="more than 2 samples"):
+        read(f"{line}\n" * 7, {}, max_samples=2)
 
 
 def test_what_is_known_is_not_new() -> None:

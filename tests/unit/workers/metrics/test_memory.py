@@ -44,6 +44,13 @@ def test_nothing_is_known_of_what_was_not_shown(shown: Shown) -> None:
     assert memory.increase("n_total", 60, {"status": "ok"}) is None
 
 
+def test_what_is_not_to_be_reckoned_with_is_not_there(shown: Shown) -> None:
+    shown('n{a="1"} +Inf\nn{a="2"} -Inf\nn{a="4"} 1e308\nn{a="5"} NaN\n')
+    assert shown.memory.value("n", {}) is None
+    shown('n{a="1"} 1\nn{a="2"} 2\nn{a="4"} -1e308\n')
+    assert shown.memory.value("n", {}) == 3
+
+
 def test_labels_that_are_given_must_match(shown: Shown) -> None:
     shown('n_total{a="x",b="1"} 1\nn_total{a="y",b="1"} 10\nn_total{b="2"} 100\n')
     memory = shown.memory

@@ -7,6 +7,7 @@ at closely once only, when it comes for the first time.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isinf
 from sys import intern
 
 from hyperinfer.errors import TooLarge
@@ -16,12 +17,17 @@ OWN = frozenset({"worker", "wtype"})
 """The labels that are added to every sample. One of these names that is there already is called `exported_…`, as Prometheus does."""
 
 _KEY = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\Z", re.DOTALL)
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\.)*)"(?:,|\Z)')
+_LABEL = re.compile(r'((?!__)[a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|\Z)')
+"""What other escapes there are, and names that are Prometheus' own, would have its parsers refuse the text of the whole swarm."""
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|Inf|NaN)\Z")
 _ESCAPED = re.compile(r"\\(.)")
 _KINDS = frozenset({"counter", "gauge", "histogram", "summary", "untyped"})
 _PARTS = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("", "_count", "_sum")}
 _ALONE = ("",)
+MAX_LINE_CHARS = 4096
+"""Longer lines make no sense."""
+LINES_A_SAMPLE = 3
+"""A metric of one sample has a help and a type."""
 
 
 @dataclass(slots=True)
@@ -52,19 +58,24 @@ class Exposition:
 def read(text: str, known: Mapping[str, Series], *, max_samples: int) -> Exposition:
     """What a text says; `new` are the series in it that are not `known`. Lines that make no sense are left out and counted.
 
-    Raises `TooLarge` for more samples than that.
+    Raises `TooLarge` for more samples than that, or more lines than so many can have.
     """
+    if text.count("\n") > LINES_A_SAMPLE * max_samples:
+        raise _too_many(max_samples)
     shown = Exposition()
     values, name, family = shown.values, "", Family()
     for line in text.split("\n"):
+        if len(line) > MAX_LINE_CHARS:
+            shown.malformed += 1
+            continue
         if line.startswith("#"):
             name, family = _told(line, shown, name, family)
             continue
         if not line:
             continue
         key, _, number = line.rpartition(" ")
-        series = known.get(key)
-        if key in values or not _NUMBER.match(number) or (series is None and (series := parsed(key)) is None):
+        series, value = known.get(key), _value(number)
+        if key in values or value is None or (series is None and (series := parsed(key)) is None):
             shown.malformed += 1
             continue
         if key not in known:
@@ -76,10 +87,21 @@ def read(text: str, known: Mapping[str, Series], *, max_samples: int) -> Exposit
             family.names.add(series.metric)
         family.is_crossed |= series.is_crossed
         family.lines.append(line)
-        values[key] = float(number)
+        values[key] = value
         if len(values) > max_samples:
-            raise TooLarge(f"Its metrics hold more than {max_samples} samples.", limit_samples=max_samples)
+            raise _too_many(max_samples)
+    shown.families = {name: family for name, family in shown.families.items() if family.lines}
     return shown
+
+
+def _value(number: str) -> float | None:
+    """A sample's value; none for what is no number, or too great for one."""
+    value = float(number) if _NUMBER.match(number) else None
+    return None if value is not None and isinf(value) and number[-3:] != "Inf" else value
+
+
+def _too_many(max_samples: int) -> TooLarge:
+    return TooLarge(f"Its metrics hold more than {max_samples} samples.", limit_samples=max_samples)
 
 
 def _told(line: str, shown: Exposition, name: str, family: Family) -> tuple[str, Family]:
@@ -137,22 +159,27 @@ def escaped(value: str) -> str:
 def merged(workers: Iterable[tuple[Mapping[str, str], Exposition]]) -> str:
     """What these workers show as one exposition, each with its labels on every sample.
 
-    A family has one help and one type, those of the first that has it: where another takes it for something else, its samples are
-    left out.
+    A family has one help, that of the first that has it, and one type: where workers do not agree on that, it has neither, so that
+    none can have the samples of others refused.
     """
     kinds: dict[str, str] = {}
+    about: dict[str, str] = {}
     texts: dict[str, list[str]] = {}
+    disputed: set[str] = set()
     for labels, exposition in workers:
         own = _written(labels)
         for name, family in exposition.families.items():
-            kind = kinds.get(name)
-            if kind is None:
-                kind = kinds[name] = family.kind
-                about = [] if family.help is None else [f"\n# HELP {name} {family.help}"]
-                texts[name] = [*about, f"\n# TYPE {name} {kind}"]
-            if kind == family.kind:
-                texts[name].append(_labelled(family, own))
-    return "".join(part for family in texts.values() for part in family).removeprefix("\n") + "\n"
+            if name not in kinds:
+                kinds[name], texts[name] = family.kind, []
+                about[name] = "" if family.help is None else f"\n# HELP {name} {family.help}"
+            elif kinds[name] != family.kind:
+                disputed.add(name)
+            texts[name].append(_labelled(family, own))
+    for name in {name for name, kind in kinds.items() if kind in _PARTS} | disputed:
+        if parts := {name + part for part in _PARTS["histogram"] if name + part in kinds}:
+            disputed |= {name, *parts}
+    heads = {name: f"{about[name]}\n# TYPE {name} {kind}" for name, kind in kinds.items() if name not in disputed}
+    return "".join(part for name, texts in texts.items() for part in (heads.get(name, ""), *texts))[1:] + "\n"
 
 
 def _labelled(family: Family, own: str) -> str:

@@ -1,5 +1,6 @@
 """From metrics to figures: what a worker does just now, in numbers that a person can read."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -48,6 +49,12 @@ CALLS = "ai_platform_call_duration_seconds"
 ENDED = "ai_platform_requests_total"
 STATE = "ai_platform_inference_model_state"
 TOKENS = "ai_platform_inference_tokens_total"
+SLOTS = "ai_platform_inference_slots"
+BUSY = "ai_platform_inference_slots_busy"
+QUEUED = "ai_platform_inference_queued"
+FIRST_TOKEN = "ai_platform_inference_first_token_seconds"
+MAX_MODELS = 200
+"""Of one worker; whoever had more could make everybody's work out of its own."""
 
 
 class Rates(View, Protocol):
@@ -55,6 +62,12 @@ class Rates(View, Protocol):
 
     def rate(self, worker: str, metric: str, *, over_s: float, **labels: str | Sequence[str]) -> float | None:
         """How much counters grow in a second, over as much of that time as is known."""
+
+    def rates(self, worker: str, metric: str, *, by: str, over_s: float, **labels: str) -> Mapping[str, float]:
+        """The same for each value of a label."""
+
+    def means(self, worker: str, histogram: str, *, by: str, over_s: float) -> Mapping[str, float]:
+        """The means of histograms for each value of a label, where there was something to observe."""
 
 
 Figure = Callable[[Rates, str], float | None]
@@ -152,12 +165,12 @@ OF_TYPE: dict[str, dict[str, Figure]] = {
     "inference": {
         "latency_s": Mean("ai_platform_request_duration_seconds"),
         "latency_p95_s": P95("ai_platform_request_duration_seconds"),
-        "first_token_s": Mean("ai_platform_inference_first_token_seconds"),
+        "first_token_s": Mean(FIRST_TOKEN),
         "tokens_per_s": Rate(TOKENS, {"kind": "completion"}),
-        "in_flight": Sum((Newest("ai_platform_inference_slots_busy"), Newest("ai_platform_inference_queued"))),
-        "queued": Newest("ai_platform_inference_queued"),
-        "slots": Newest("ai_platform_inference_slots"),
-        "busy": Newest("ai_platform_inference_slots_busy"),
+        "in_flight": Sum((Newest(BUSY), Newest(QUEUED))),
+        "queued": Newest(QUEUED),
+        "slots": Newest(SLOTS),
+        "busy": Newest(BUSY),
     },
     "client": {"round_trip_s": Newest("ai_platform_gateway_round_trip_seconds")},
 }
@@ -180,18 +193,28 @@ def figures_of(view: Rates, worker: str, wtype: str) -> Figures:
 
 
 def models_of(view: Rates, worker: str) -> tuple[ModelFigures, ...]:
-    """The figures of each model that a worker has, by name."""
+    """The figures of each model that a worker has, by name; of more than `MAX_MODELS`, of the first ones."""
     states = {labels.get("model", ""): labels.get("state", "") for labels, _ in view.values(worker, STATE)}
-    return tuple(_model(view, worker, name, state) for name, state in sorted(states.items()))
-
-
-def _model(view: Rates, worker: str, name: str, state: str) -> ModelFigures:
-    return ModelFigures(
-        name=name,
-        state=state,
-        slots=int(view.value(worker, "ai_platform_inference_slots", model=name) or 0),
-        busy=int(view.value(worker, "ai_platform_inference_slots_busy", model=name) or 0),
-        queued=int(view.value(worker, "ai_platform_inference_queued", model=name) or 0),
-        tokens_per_s=view.rate(worker, TOKENS, over_s=NOW_S, model=name, kind="completion"),
-        first_token_s=view.mean(worker, "ai_platform_inference_first_token_seconds", over_s=LATELY_S, model=name),
+    names = sorted(states)[:MAX_MODELS]
+    slots, busy, queued = (_by_model(view, worker, metric) for metric in (SLOTS, BUSY, QUEUED))
+    tokens = view.rates(worker, TOKENS, by="model", over_s=NOW_S, kind="completion")
+    first = view.means(worker, FIRST_TOKEN, by="model", over_s=LATELY_S)
+    return tuple(
+        ModelFigures(
+            name=name,
+            state=states[name],
+            slots=int(slots[name]),
+            busy=int(busy[name]),
+            queued=int(queued[name]),
+            tokens_per_s=tokens.get(name),
+            first_token_s=first.get(name),
+        )
+        for name in names
     )
+
+
+def _by_model(view: View, worker: str, metric: str) -> defaultdict[str, float]:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for labels, value in view.values(worker, metric):
+        sums[labels.get("model", "")] += value
+    return sums

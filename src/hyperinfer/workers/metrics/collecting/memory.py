@@ -7,7 +7,7 @@ at rest, and 8 MB when all of them change each 5 seconds for 15 minutes.
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import inf, isnan
+from math import inf
 from operator import itemgetter
 
 from hyperinfer.workers.metrics.collecting.exposition import Exposition
@@ -17,6 +17,8 @@ from hyperinfer.workers.metrics.collecting.series import Series
 Wanted = Mapping[str, str | Sequence[str]]
 """Labels by name, with the value that each must have, or several of which it must have one."""
 
+MAX_VALUE = 1e300
+"""What is no number, or beyond this, is nothing to reckon with: it is as if it were not there."""
 GONE_KEPT = 2
 """Series are kept up to so many times those that were shown last: the rest are gone, and the oldest of them make room."""
 
@@ -44,10 +46,10 @@ class Memory:
             self.by_key[series.key] = series
             self._by_metric.setdefault(series.metric, {})[series.key] = series
         for key, value in shown.values.items():
-            if isnan(value):
-                self.by_key[key].gone(number)
-            else:
+            if -MAX_VALUE < value < MAX_VALUE:
                 self.by_key[key].set(number, value)
+            else:
+                self.by_key[key].gone(number)
         self._shown = len(shown.values)
         shown.values, shown.new = {}, []  # they are remembered here
         self.last = shown
@@ -76,6 +78,15 @@ class Memory:
         if since is None or not found:
             return None
         return sum(series.increase(since[0]) for series in found)
+
+    def increases(self, metric: str, over_s: float, wanted: Wanted, *, by: str) -> dict[str, float]:
+        """The same for each value of a label."""
+        since, found = self.since(over_s), dict[str, float]()
+        if since is not None:
+            for series in self._matching(metric, wanted):
+                value = series.labels_by_name.get(by, "")
+                found[value] = found.get(value, 0.0) + series.increase(since[0])
+        return found
 
     def mean(self, histogram: str, over_s: float, wanted: Wanted) -> float | None:
         """The mean of what histograms have observed."""

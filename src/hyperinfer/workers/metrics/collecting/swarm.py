@@ -97,10 +97,27 @@ class Swarm:
         grown = self.increase(worker, metric, over_s=over_s, **labels)
         return grown / since[1] if grown is not None and since and since[1] > 0 else None
 
+    def rates(self, worker: str, metric: str, *, by: str, over_s: float, **labels: str) -> Mapping[str, float]:
+        """The same for each value of a label."""
+        memory = self._memory(worker)
+        since = memory.since(over_s) if memory else None
+        if memory is None or since is None or since[1] <= 0:
+            return {}
+        return {value: grown / since[1] for value, grown in memory.increases(metric, over_s, labels, by=by).items()}
+
     def mean(self, worker: str, histogram: str, *, over_s: float, **labels: str | Sequence[str]) -> float | None:
         """The mean of what the histograms that match observed in that time."""
         memory = self._memory(worker)
         return memory.mean(histogram, over_s, labels) if memory else None
+
+    def means(self, worker: str, histogram: str, *, by: str, over_s: float) -> Mapping[str, float]:
+        """The same for each value of a label, where there was something to observe."""
+        memory = self._memory(worker)
+        if memory is None:
+            return {}
+        counts = memory.increases(f"{histogram}_count", over_s, {}, by=by)
+        totals = memory.increases(f"{histogram}_sum", over_s, {}, by=by)
+        return {value: totals[value] / count for value, count in counts.items() if count and value in totals}
 
     def quantile(
         self, worker: str, histogram: str, q: float, *, over_s: float, **labels: str | Sequence[str]
