@@ -65,7 +65,8 @@ class WorkerHealth(Wire, frozen=True, omit_defaults=False):
     """One worker of the swarm. `key` is hex, `name` as the member list has it, `process` the same for workers of one process.
 
     `state` is `ready`, `degraded`, `draining`, `lost` (it answered once, and does not now) or `never_seen`; `reasons` are sentences.
-    `seen_at` is when it last answered (RFC 3339). `links` are its connections to other workers.
+    `seen_at` is when it last answered (RFC 3339). `links` are its connections to other workers, and members that it has none to;
+    above 256, `links_left_out` says how many more there are.
     """
 
     key: str
@@ -80,6 +81,7 @@ class WorkerHealth(Wire, frozen=True, omit_defaults=False):
     figures: Figures = Figures()
     models: tuple[ModelFigures, ...] = ()
     links: tuple[PeerLink, ...] = ()
+    links_left_out: int = 0
 
 
 class Alert(Wire, frozen=True, omit_defaults=False):

@@ -65,7 +65,8 @@ class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
     """One worker of the swarm. `state` is `ready`, `degraded`, `draining`, `lost` (it answered once, and does not now) or
-    `never_seen`; `reasons` are sentences, `seen_at` is when it last answered, `process` the same for workers of one process."""
+    `never_seen`; `reasons` are sentences, `seen_at` is when it last answered, `process` the same for workers of one process.
+    Of its links there are 256 at most; `links_left_out` says how many more it has."""
 
     key: str
     name: str
@@ -79,6 +80,7 @@ class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
     figures: Figures = Figures()
     models: tuple[ModelFigures, ...] = ()
     links: tuple[PeerLink, ...] = ()
+    links_left_out: int = 0
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,9 +22,11 @@ from hyperinfer.testing.gateway import FakeGateway, always
 from hyperinfer.workers.metrics.collecting.collector import Collector
 from hyperinfer.workers.metrics.collecting.figures import MAX_MODELS
 from hyperinfer.workers.metrics.collecting.meters import Meters
+from hyperinfer.workers.metrics.collecting.worker import MAX_LINKS
 from hyperinfer.workers.metrics.config import CollectSettings
 
 HEALTH = Health(status="ready", service="inference", version="1", uptime_s=10.0, process="p")
+OWN = b"o" * 32
 COUNTED = "# TYPE n_total counter\nn_total 1\n"
 
 
@@ -37,13 +39,14 @@ class Asked:
         self.clock = ManualClock()
         self.registry = CollectorRegistry()
         self.peers: dict[bytes, FakeGateway] = {}
+        self.own = FakeGateway()
         self.members = Members.load(folder)
         self.collector = Collector(
             CollectSettings(**settings),
             members=self.members,
             peer=self.peers.__getitem__,
-            own_key=b"",
-            own=FakeGateway(),
+            own_key=OWN,
+            own=self.own,
             clock=self.clock,
             meters=Meters(self.registry),
         )
@@ -233,6 +236,35 @@ async def test_it_goes_on_collecting_at_its_pace(asked: Asked) -> None:
     assert asked.collector.has_collected
     assert asked.sample("ai_platform_collect_rounds_total") == 3
     running.cancel()
+
+
+async def test_links_are_told_up_to_a_number_and_how_many_more_there_are(asked: Asked) -> None:
+    gpu = asked.worker("gpu")
+    links = tuple(PeerLink(key=f"{number}", name="x", roles=(), how="direct") for number in range(MAX_LINKS + 3))
+    gpu.answers["getLinks"] = always(PeerLinks(links=links))
+    told = (await asked.round())["gpu"]
+    assert (len(told.links), told.links_left_out) == (MAX_LINKS, 3)
+    gpu.answers["getLinks"] = always(PeerLinks(links=links[:2]))
+    assert (await asked.round())["gpu"].links_left_out == 0
+
+
+async def test_itself_it_does_not_tell_that_it_has_asked_nobody(asked: Asked) -> None:
+    heard: dict[str, bool] = {}
+
+    def listening(name: str) -> Callable[..., Awaitable[Health]]:
+        async def answer(*_: Any) -> Health:
+            heard[name] = asked.collector.has_collected
+            return HEALTH
+
+        return answer
+
+    asked.worker("gpu").answers["getServiceHealth"] = listening("gpu")
+    member_file.add(asked.folder, OWN, roles=("metrics",), name="metrics", now=datetime.now(UTC))
+    asked.members.refresh()
+    asked.own.answers["getServiceHealth"] = listening("metrics")
+    await asked.round()
+    assert heard == {"gpu": False, "metrics": True}
+    assert asked.collector.has_collected
 
 
 async def test_figures_that_are_no_numbers_end_no_round(asked: Asked) -> None:

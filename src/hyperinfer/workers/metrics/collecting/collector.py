@@ -55,11 +55,13 @@ class Collector:
         self._began = asyncio.Event()
         self._rounds = 0
         self._held = 0
+        self._asks_itself = False
 
     @property
     def has_collected(self) -> bool:
-        """Whether everybody has been asked once."""
-        return self._rounds > 0
+        """Whether everybody has been asked once. To itself it says so in the first round already: who asks for a worker's health
+        would have it not well for a whole interval, because it had not asked."""
+        return self._rounds > 0 or self._asks_itself
 
     def begin(self) -> None:
         """Ask from now on: this worker answers too."""
@@ -119,7 +121,7 @@ class Collector:
     async def _asked(
         self, caller: Caller, worker: Worker, timeout_s: float
     ) -> tuple[Health, str, tuple[PeerLink, ...]]:
-        health = await caller.call(HEALTH, Nothing(), timeout_s=timeout_s)
+        health = await self._health(caller, timeout_s)
         shown = await caller.call(METRICS, Nothing(), timeout_s=timeout_s)
         links: tuple[PeerLink, ...] = ()
         if worker.tells_links or health.process != (worker.health.process if worker.health else ""):
@@ -129,6 +131,15 @@ class Collector:
             except UnknownMethod:
                 worker.tells_links = False
         return health, shown.text, links
+
+    async def _health(self, caller: Caller, timeout_s: float) -> Health:
+        if caller is not self._own:
+            return await caller.call(HEALTH, Nothing(), timeout_s=timeout_s)
+        self._asks_itself = True
+        try:
+            return await caller.call(HEALTH, Nothing(), timeout_s=timeout_s)
+        finally:
+            self._asks_itself = False
 
     def _caller(self, key: bytes) -> Caller:
         return self._own if key == self._own_key else self._peer(key)

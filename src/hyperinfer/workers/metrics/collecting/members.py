@@ -1,7 +1,6 @@
 """Whom the metrics worker asks: every member of the swarm, by a name that no other has."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hyperinfer.kernel.members import Members
@@ -27,13 +26,5 @@ class Asked:
 def asked(members: Members) -> Mapping[bytes, Asked]:
     """Every member that is not revoked, by key, in the order of their names."""
     keys = sorted(members.keys)[:MAX_WORKERS]
-    names = unique((key, members.name(key)) for key in keys)
-    found = [Asked(key, names[key], tuple(sorted(members.roles(key)))) for key in keys]
+    found = [Asked(key, members.names[key], tuple(sorted(members.roles(key)))) for key in keys]
     return {one.key: one for one in sorted(found, key=lambda one: one.name)}
-
-
-def unique(named: Iterable[tuple[bytes, str]]) -> dict[bytes, str]:
-    """A name for each; where two have the same, the first eight digits of the key are added."""
-    pairs = list(named)
-    often = Counter(name for _, name in pairs)
-    return {key: name if often[name] == 1 else f"{name}-{key.hex()[:8]}" for key, name in pairs}

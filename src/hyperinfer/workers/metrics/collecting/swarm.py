@@ -71,6 +71,7 @@ class Swarm:
             figures=figures,
             models=models_of(self, key),
             links=links,
+            links_left_out=worker.links_left_out if worker.is_here else 0,
         )
 
     # --- as a View ------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hyperinfer.workers.metrics.collecting.members import Asked
 from hyperinfer.workers.metrics.collecting.memory import Memory
 
 MAX_LINKS = 256
-"""So many of its links are told at most."""
+"""So many of its links are told at most, and of the others how many they are."""
 
 
 @dataclass(slots=True)
@@ -20,6 +20,7 @@ class Worker:
     memory: Memory
     health: Health | None = None
     links: tuple[PeerLink, ...] = ()
+    links_left_out: int = 0
     seen_at: datetime | None = None
     trouble: str = ""
     refused: str = ""
@@ -62,5 +63,6 @@ class Worker:
     def answered(self, health: Health, links: tuple[PeerLink, ...], now: datetime) -> bool:
         """It has answered; says whether it had begun anew since it was asked before."""
         before, self.health = self.health, health
-        self.links, self.seen_at, self.trouble = links[:MAX_LINKS], now, ""
+        self.links, self.links_left_out = links[:MAX_LINKS], max(0, len(links) - MAX_LINKS)
+        self.seen_at, self.trouble = now, ""
         return before is not None and (before.process != health.process or health.uptime_s < before.uptime_s)
