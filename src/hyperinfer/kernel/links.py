@@ -50,7 +50,7 @@ class LinkTable:
         await self.endpoint.measure()
 
     def look(self) -> PeerLinks:
-        """Every connection, and every member to which there is none."""
+        """Every connection, and every member to which there is none. One of this process is reached, called or not."""
         net = self.net()
         states = self.endpoint.links()
         linked = {state.remote_key for state in states}
@@ -58,7 +58,9 @@ class LinkTable:
         known = [self._linked(state) for state in states if state.remote_key in names]
         strangers = [state for state in states if state.remote_key not in names]
         newest = sorted(strangers, key=lambda state: state.age_s)[:MAX_STRANGERS]
-        away = [self._away(key) for key in self.others if key not in linked]
+        unlinked = [key for key in self.others if key not in linked]
+        known += [self._beside(key) for key in unlinked if self.endpoint.is_here(key)]
+        away = [self._away(key) for key in unlinked if not self.endpoint.is_here(key)]
         return PeerLinks(
             links=(*_in_order(known), *_in_order(away), *map(self._linked, newest)),
             strangers=len(strangers),
@@ -135,6 +137,11 @@ class LinkTable:
             inbound=state.inbound,
             router=state.router,
             remote_router=state.remote_router,
+        )
+
+    def _beside(self, key: bytes) -> PeerLink:
+        return PeerLink(
+            key=key.hex(), name=self.members.names[key], roles=tuple(sorted(self.members.roles(key))), how="here"
         )
 
     def _away(self, key: bytes) -> PeerLink:

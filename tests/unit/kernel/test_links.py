@@ -45,6 +45,7 @@ class Road:
     error: PeerUnreachable | None = None
     found: dict[bytes, list[bytes]] = field(default_factory=dict)
     where: dict[bytes, Whereabouts] = field(default_factory=dict)
+    here: set[bytes] = field(default_factory=set)
     asked: list[bytes] = field(default_factory=list)
     measured: int = 0
     ended: Any = None
@@ -57,6 +58,9 @@ class Road:
 
     def on_end(self, listener: Any) -> None:
         self.ended = listener
+
+    def is_here(self, public_key: bytes) -> bool:
+        return public_key in self.here
 
     async def whereabouts(self, public_key: bytes) -> Whereabouts:
         self.asked.append(public_key)
@@ -293,3 +297,11 @@ async def test_members_of_one_name_are_told_apart_by_their_keys(world: World) ->
     world.member(OLD, "gpu-box")
     names = {link.name for link in world.table.look().links}
     assert names == {f"gpu-box-{GPU.hex()[:8]}", f"gpu-box-{OLD.hex()[:8]}"}
+
+
+async def test_a_worker_of_the_same_process_is_reached_before_it_was_ever_called(world: World) -> None:
+    assert world.row("gpu-box").reason == "not_tried"
+    world.road.here.add(GPU)
+    assert (world.row("gpu-box").how, world.row("gpu-box").reason) == ("here", "")
+    world.road.states.append(LinkState(remote_key=GPU, inbound=True, how="here", age_s=0.0))
+    assert world.row("gpu-box").inbound, "told once, by its link"

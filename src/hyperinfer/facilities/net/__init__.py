@@ -152,6 +152,9 @@ class Endpoint(Protocol):
     def on_end(self, listener: Callable[[LinkState], None]) -> None:
         """Be told of every connection that has ended, with its last figures."""
 
+    def is_here(self, public_key: bytes) -> bool:
+        """Whether that is another endpoint of this process: no driver and no wire is between the two."""
+
     async def whereabouts(self, public_key: bytes) -> Whereabouts:
         """What the DHT tells of a peer that was not reached. Takes seconds, and has a deadline."""
 

@@ -149,9 +149,13 @@ class HyperswarmEndpoint:
         """A connection of ours has ended."""
         self._tell_end(state)
 
+    def is_here(self, public_key: bytes) -> bool:
+        """Whether that is another endpoint of this process."""
+        return self._local.is_here(public_key)
+
     async def whereabouts(self, public_key: bytes) -> Whereabouts:
         """What the DHT tells of a peer."""
-        if await self._local.whereabouts(public_key) == "here":
+        if self.is_here(public_key):
             return "here"
         if self._net.status().state != "online":
             return "unknown"

@@ -213,9 +213,13 @@ class MemoryEndpoint:
         """Be told of every connection that has ended."""
         self._tell_end = listener
 
+    def is_here(self, public_key: bytes) -> bool:
+        """Whether that is another endpoint of this process."""
+        return public_key in self._hub.endpoints
+
     async def whereabouts(self, public_key: bytes) -> Whereabouts:
         """Here, or nowhere."""
-        return "here" if public_key in self._hub.endpoints else "absent"
+        return "here" if self.is_here(public_key) else "absent"
 
     async def close(self) -> None:
         """Withdraw all topics and end all connections."""
