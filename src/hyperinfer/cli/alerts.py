@@ -1,5 +1,6 @@
 """`hyperinfer alerts`: what is not well in the swarm, what helps, and whom to tell nothing of it for a while."""
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,15 +35,12 @@ LONGEST = timedelta(days=7)
 def command(context: click.Context, past: bool, as_json: bool, gateway: str | None) -> None:
     """List what is not well in the swarm, and what helps.
 
-    For administrators; it takes a metrics worker. An alert is pending until it has lasted as long as its rule demands.
+    Of the metrics worker of this machine, where one runs and you are not logged in, or behind a gateway, for administrators. An alert is pending until it has lasted as long as its rule demands.
     """
     if context.invoked_subcommand is not None:
         return
 
-    async def find(client: "AsyncClient") -> "tuple[Alert, ...]":
-        return await client.admin.alerts(past=past)
-
-    alerts = looking_after(gateway, find)
+    alerts = _all(gateway) if past else asyncio.run(_open(gateway))
     if as_json:
         show_json(alerts)
     elif alerts:
@@ -50,6 +48,20 @@ def command(context: click.Context, past: bool, as_json: bool, gateway: str | No
         _show_what_helps(alerts)
     else:
         note("All is well." if not past else "There was no alert lately.")
+
+
+def _all(gateway: str | None) -> "tuple[Alert, ...]":
+    async def find(client: "AsyncClient") -> "tuple[Alert, ...]":
+        return await client.admin.alerts(past=True)
+
+    return looking_after(gateway, find)
+
+
+async def _open(gateway: str | None) -> "tuple[Alert, ...]":
+    from hyperinfer.cli.live.sources import source_of
+
+    source = await source_of(gateway)
+    return await source.alerts()
 
 
 @command.command("silence", epilog=examples("hyperinfer alerts silence ID --for 2h"))

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hyperinfer.cli.own_port import headers_of, token_of
+
 if TYPE_CHECKING:
     from hyperinfer.cli.workers_here import Seen
 
@@ -30,7 +32,7 @@ async def _told(url: str) -> Mapping[str, int] | None:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ASK_TIMEOUT_S)) as session,
-            session.get(f"{url}/metrics", allow_redirects=False) as reply,
+            session.get(f"{url}/metrics", headers=headers_of(token_of("metrics")), allow_redirects=False) as reply,
         ):
             return await counted(reply.content) if reply.status == 200 else None
     except (aiohttp.ClientError, TimeoutError, ValueError):  # a line that does not end is a ValueError

@@ -11,7 +11,9 @@ import msgspec
 
 from hyperinfer.cli import times
 from hyperinfer.cli.manner import printable, say
+from hyperinfer.cli.own_port import headers_of, token_of
 from hyperinfer.cli.table import show_table, wrapped
+from hyperinfer.facilities.http.reading import read_some
 from hyperinfer.protocol.link_words import NOT_TRIED, ROUTERS
 
 if TYPE_CHECKING:
@@ -86,12 +88,11 @@ async def look(seen: "Sequence[Seen]") -> Links:
     import aiohttp
 
     async def ask(session: aiohttp.ClientSession, one: "Seen") -> Told | None:
-        token = _token(one.file.wtype)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = headers_of(token_of(one.file.wtype))
         url = f"{one.file.addresses['observe']}/links"
         try:
             async with session.get(url, headers=headers, allow_redirects=False) as reply:
-                content = await reply.content.read(MAX_REPLY_BYTES)
+                content = await read_some(reply, MAX_REPLY_BYTES)
                 return msgspec.json.decode(content, type=Told) if reply.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
             return None
@@ -151,15 +152,3 @@ def _since(link: ToldLink) -> str:
 
 def _again(link: ToldLink) -> str:
     return f" It is tried again in {math.ceil(link.next_try_s)} s." if link.next_try_s else ""
-
-
-def _token(wtype: str) -> str:
-    from hyperinfer.cli.places import SETTINGS, load
-    from hyperinfer.errors import ConfigError
-
-    if wtype not in SETTINGS:
-        return ""
-    try:
-        return str(load(wtype).settings.observe.token or "")
-    except ConfigError:
-        return ""

@@ -20,7 +20,8 @@ from hyperinfer.cli.manner import say, show_json
 def command(once: bool, as_json: bool, gateway: str | None) -> None:
     """Watch the swarm: workers, models, requests, tokens and alerts.
 
-    For administrators; it shows what the metrics worker has collected. q quits, ? shows the other keys. Where the output is
+    It shows what the metrics worker has collected: that of this machine, where one runs and you are not logged in, or that behind a
+    gateway, for administrators. q quits, ? shows the other keys. Where the output is
     no terminal it is printed once.
     """
     if as_json:
@@ -41,33 +42,34 @@ def _has_screen() -> bool:
 async def _print(gateway: str | None, *, once: bool) -> None:
     import msgspec
 
-    from hyperinfer.cli.gateway import for_account
-    from hyperinfer.cli.live.feed import watching
+    from hyperinfer.cli.live.sources import source_of
 
+    source = await source_of(gateway)
     if once:
-        async with for_account(gateway) as client:
-            show_json(await client.admin.system())
+        show_json(await source.now())
         return
-    async with aclosing(watching(gateway)) as healths:
+    async with aclosing(source.watching()) as healths:
         async for health in healths:
             say(msgspec.json.encode(health).decode())
             sys.stdout.flush()
 
 
 async def _show(gateway: str | None) -> None:
-    from hyperinfer.cli.gateway import for_account
     from hyperinfer.cli.live.printed import show
+    from hyperinfer.cli.live.sources import source_of
 
-    async with for_account(gateway) as client:
-        show(client.base_url, await client.admin.system())
+    source = await source_of(gateway)
+    health = await source.now()
+    show(source.place, health)
 
 
 async def _watch(gateway: str | None) -> None:
     from hyperinfer.cli.live.feed import Feed
     from hyperinfer.cli.live.full_screen import FullScreen
+    from hyperinfer.cli.live.sources import source_of
     from hyperinfer.cli.live.watched import Watched
 
     watched = Watched(gateway or "")
-    feed = Feed(gateway, watched)
+    feed = Feed(await source_of(gateway), watched)
     await feed.first()
     await FullScreen(watched, feed).run()

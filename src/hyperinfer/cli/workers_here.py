@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from hyperinfer.contracts.common import Health
+from hyperinfer.facilities.http.reading import read_some
 from hyperinfer.kernel.status import Status, read_all
 
 ASK_TIMEOUT_S = 2.0
@@ -69,7 +70,7 @@ async def look(folders: Sequence[Path]) -> list[Seen]:
                 return None
             try:
                 async with session.get(f"{url}/readyz", allow_redirects=False) as reply:
-                    told = msgspec.json.decode(await reply.content.read(MAX_REPLY_BYTES), type=Told)
+                    told = msgspec.json.decode(await read_some(reply, MAX_REPLY_BYTES), type=Told)
                     return Health(**asdict(told))
             except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
                 return None

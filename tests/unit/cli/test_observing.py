@@ -1,20 +1,27 @@
 """What administrators see from the command line: the swarm once, its alerts, and how a lost connection is made again."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
 from tests.unit.edge.samples import ALERT, HEALTH, REPLIES, watched
 
 from hyperinfer.cli import alerts_here
 from hyperinfer.cli.live import feed as feeds
 from hyperinfer.cli.live.feed import Feed
+from hyperinfer.cli.live.here import found_here
+from hyperinfer.cli.live.sources import Behind, source_of
 from hyperinfer.cli.live.watched import Watched
 from hyperinfer.contracts import metrics
 from hyperinfer.contracts.method import Meta, Nothing
+from hyperinfer.edge.shapes import shown
 from hyperinfer.errors import Forbidden, Unavailable
 from hyperinfer.kernel.calls import Send
 from hyperinfer.testing.clock import ManualClock
@@ -175,7 +182,7 @@ class Told:
 
 async def test_a_lost_connection_is_made_again(url: str, gateway: FakeGateway) -> None:
     clock, seen, told = ManualClock(), Watched(""), Told()
-    feed = Feed(None, seen, clock=clock)
+    feed = Feed(Behind(None), seen, clock=clock)
     feed.told = told
     await feed.first()
     assert seen.gateway == url
@@ -201,7 +208,7 @@ async def test_a_lost_connection_is_made_again(url: str, gateway: FakeGateway) -
 
 
 async def test_what_cannot_be_mended_ends_it(url: str, gateway: FakeGateway) -> None:
-    feed = Feed(None, Watched(""), clock=ManualClock())
+    feed = Feed(Behind(None), Watched(""), clock=ManualClock())
     gateway.answers["watchSystem"] = always(Forbidden("You are no administrator any more."))
     with pytest.raises(Forbidden):
         await feed.run()
@@ -210,5 +217,48 @@ async def test_what_cannot_be_mended_ends_it(url: str, gateway: FakeGateway) -> 
 async def test_a_gateway_that_keeps_no_history_is_watched_all_the_same(url: str, gateway: FakeGateway) -> None:
     gateway.answers["getMetricHistory"] = always(Unavailable("None is kept.", retry_after_s=30))
     seen = Watched("")
-    await Feed(None, seen, clock=ManualClock()).first()
+    await Feed(Behind(None), seen, clock=ManualClock()).first()
     assert len(seen.requests_per_s) == 1
+
+
+# --- the metrics worker of this machine ----------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def own_port(system: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get("/system", system)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_who_runs_the_metrics_worker_needs_no_account(home: Path) -> None:
+    told_by_it = msgspec.json.encode(shown(HEALTH))
+    asked: list[str | None] = []
+
+    async def system(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Authorization"))
+        return web.Response(body=told_by_it, content_type="application/json")
+
+    async with own_port(system) as url:
+        (home / "config").mkdir()
+        (home / "config" / "metrics.json").write_text('{"observe": {"token": "a long token"}}')
+        assert await found_here() is None
+        told = {"wtype": "metrics", "name": "metrics", "pid": os.getpid(), "state": "running", "version": "1"}
+        told |= {"publicKey": "ab", "startedAt": "2026-01-01T00:00:00Z", "addresses": {"observe": url}}
+        (home / "status").mkdir()
+        (home / "status" / "metrics.json").write_text(json.dumps(told))
+        source = await source_of(None)
+        assert source.place == "this machine"
+        assert (await source.now()).status == "critical"
+        assert [alert.id for alert in await source.alerts()] == ["a1"]
+        assert asked == ["Bearer a long token"] * 2
+        async with contextlib.aclosing(source.watching()) as healths:
+            assert (await anext(healths)).workers[0].name == "gpu"
+    with pytest.raises(Unavailable):
+        await source.now()

@@ -92,7 +92,7 @@ async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncI
             on_serving=collector.begin,
             on_drain=stop,
             metrics_text=collector.swarm.text,
-            observe_routes=ServingRoutes(collector).routes(),
+            observe_routes=ServingRoutes(collector, feed).routes(),
         )
 
 

@@ -1,4 +1,5 @@
-"""What Prometheus asks for beside `/metrics`: where there is what, and one worker at a time."""
+"""What is shown beside `/metrics`: where Prometheus finds what, one worker at a time, and the health of all for this machine's own
+commands."""
 
 import re
 from collections.abc import Mapping
@@ -10,22 +11,34 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from hyperinfer.edge.responses import json_response
+from hyperinfer.edge.shapes import shown
 from hyperinfer.errors import DeadlineExceeded, HyperinferError
 from hyperinfer.workers.metrics.collecting.collector import Collector
 from hyperinfer.workers.metrics.collecting.worker import Worker
+from hyperinfer.workers.metrics.service import SystemFeed
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
 
 
 class ServingRoutes:
-    """The routes, over what a collector knows."""
+    """The routes, over what a collector knows and what is told of it."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, collector: Collector, feed: SystemFeed) -> None:
         self._collector = collector
+        self._feed = feed
 
     def routes(self) -> list[Route]:
         """All of them."""
-        return [Route("/sd", self.discovery), Route("/workers/{name:path}/metrics", self.worker)]
+        return [
+            Route("/sd", self.discovery),
+            Route("/workers/{name:path}/metrics", self.worker),
+            Route("/system", self.system),
+        ]
+
+    async def system(self, _: Request) -> Response:
+        """The health of the swarm at the last collection, as `GET /api/admin/system` has it."""
+        return json_response(shown(self._feed.now()))
 
     async def discovery(self, request: Request) -> Response:
         """Prometheus' HTTP service discovery: each worker as a target behind the address that was asked.

@@ -14,6 +14,7 @@ import msgspec
 from hyperinfer.errors import BackendFailed, ConfigError, Unavailable
 from hyperinfer.facilities import tracing
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.http.reading import read_some
 from hyperinfer.workers.inference.backends import Emit
 from hyperinfer.workers.inference.backends.openai import flavors
 from hyperinfer.workers.inference.backends.openai.answers import AnswerReader
@@ -161,7 +162,7 @@ class ServerClient:
         try:
             async with await self._sent(f"{self._settings.url}{path}", body) as reply:
                 if reply.status != 200:
-                    said = await _read_some(reply, MAX_ERROR_BYTES)
+                    said = await read_some(reply, MAX_ERROR_BYTES)
                     if self._settings.api_key and self._settings.api_key.encode() in said:
                         said = b""  # an answer that quotes the key goes nowhere
                     raise refusal(reply.status, said, asked, headers=reply.headers, now=self._clock.now())
@@ -219,20 +220,10 @@ def _trust(ca_file: str) -> ssl.SSLContext | bool:
 
 async def _read(reply: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
     """A body. Raises `BackendFailed` for one above the bound."""
-    body = await _read_some(reply, limit_bytes + 1)
+    body = await read_some(reply, limit_bytes + 1)
     if len(body) > limit_bytes:
         raise BackendFailed(f"{WHO}'s answer does not end.")
     return body
-
-
-async def _read_some(reply: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
-    """A body, or the beginning of a long one."""
-    pieces: list[bytes] = []
-    left = limit_bytes
-    while left > 0 and (piece := await reply.content.read(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)
 
 
 async def _finish(reply: aiohttp.ClientResponse) -> None:
