@@ -126,7 +126,7 @@ def compose(mail: Mail, settings: MailSettings, *, at: datetime) -> EmailMessage
     if sum(len(content) for _, _, content in mail.attachments) > MAX_ATTACHED_BYTES:
         raise TooLarge(f"What is attached is larger than {MAX_ATTACHED_BYTES} bytes.", limit_bytes=MAX_ATTACHED_BYTES)
     message = EmailMessage(policy=LINES)
-    message["Subject"] = " ".join(mail.subject.split())[:MAX_SUBJECT]
+    message["Subject"] = " ".join("".join(_shown(char) for char in mail.subject).split())[:MAX_SUBJECT]
     message["From"] = settings.sender
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(at)
@@ -139,6 +139,11 @@ def compose(mail: Mail, settings: MailSettings, *, at: datetime) -> EmailMessage
         kind, _, subtype = media_type.partition("/")
         message.add_attachment(content, maintype=kind, subtype=subtype, filename=name)
     return message
+
+
+def _shown(char: str) -> str:
+    """What can be seen, and a blank for the rest: terminals act on it, and some servers take no e-mail that has it."""
+    return char if char.isprintable() else " "
 
 
 def _check(settings: MailSettings) -> None:

@@ -18,6 +18,8 @@ Key = tuple[str, Labels]
 
 MAX_OPEN = 200
 """Of one part of a swarm each; what is about the swarm as a whole always finds room: there is one of each rule at most."""
+MAX_OPEN_EACH = 100
+"""About one worker, and about none: one that says that everything is broken leaves room for what is said of the others."""
 MAX_PAST = 200
 MAX_SILENCES = 200
 PAST_S = 7 * 24 * 3600.0
@@ -179,7 +181,7 @@ class Cases:
         case = self._open.get(key)
         if case is None:
             rule, labels = key
-            if labels and len(self._open) >= MAX_OPEN:
+            if labels and not self._has_room(dict(labels).get("worker")):
                 self.turned_away += 1
                 return None
             case = Case(id=_id(key, now), rule=rule, labels=dict(labels), value=value, began_at=now)
@@ -189,6 +191,10 @@ class Cases:
             return None
         case.fired_at = now
         return case
+
+    def _has_room(self, worker: str | None) -> bool:
+        of_it = sum(case.labels.get("worker") == worker for case in self._open.values())
+        return len(self._open) < MAX_OPEN and of_it < MAX_OPEN_EACH
 
     def _good(self, now: float, case: Case, terms: Terms, is_unknown: bool) -> bool:
         """Take note that something is not bad, or not known; says whether that ends a case that fired."""

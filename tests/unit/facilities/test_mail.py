@@ -242,3 +242,10 @@ def test_too_much_attached() -> None:
     mail = Mail("A", "B", attachments=(("a", "text/csv", bytes(MAX_ATTACHED_BYTES + 1)),))
     with pytest.raises(TooLarge):
         compose(mail, settings(), at=AT)
+
+
+def test_a_subject_is_one_line_of_what_can_be_seen() -> None:
+    mail = Mail("a\r\nBcc: x@example.com\x00\x1b[31m\u2028b\u202ec", "text")
+    message = compose(mail, settings(), at=AT)
+    assert message["subject"] == "a Bcc: x@example.com [31m b c"
+    assert message["bcc"] is None

@@ -2,7 +2,19 @@
 
 import msgspec
 
-from hyperinfer.protocol.alerts import CALM_S, FLAPS, MAX_SILENCES, Book, Case, Cases, Change, Key, Telling, Terms
+from hyperinfer.protocol.alerts import (
+    CALM_S,
+    FLAPS,
+    MAX_OPEN_EACH,
+    MAX_SILENCES,
+    Book,
+    Case,
+    Cases,
+    Change,
+    Key,
+    Telling,
+    Terms,
+)
 
 LOST: Key = ("worker_lost", (("worker", "gpu"),))
 QUEUE: Key = ("queue", (("worker", "gpu"),))
@@ -217,3 +229,12 @@ def test_silences_are_bounded() -> None:
     assert cases.silence(case.id, NOW + 60, now=NOW) is None
     look(cases, 60, LOST)
     assert cases.book.silences == []
+
+
+def test_one_worker_leaves_room_for_what_is_said_of_others() -> None:
+    cases = opened()
+    flood: list[Key] = [("breaker", (("peer", str(number)), ("worker", "broken"))) for number in range(300)]
+    look(cases, 0, *flood)
+    assert (len(cases.open), cases.turned_away) == (MAX_OPEN_EACH, 300 - MAX_OPEN_EACH)
+    look(cases, 5, *flood, LOST)
+    assert cases.open[-1].key == LOST

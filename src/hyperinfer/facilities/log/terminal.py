@@ -54,7 +54,7 @@ class Terminal:
         if event.get("model"):
             words.append(_text(event["model"]))
         if event.get("completion_tokens") is not None:
-            words.append(f"{event.get('prompt_tokens', 0)}→{event['completion_tokens']} tokens")
+            words.append(f"{_text(event.get('prompt_tokens', 0))}→{_text(event['completion_tokens'])} tokens")
         if event.get("first_token_ms") is not None:
             words.append(f"first {_duration(event['first_token_ms'])}")
         if request_id := _text(event.get("request_id")):
@@ -68,7 +68,7 @@ class Terminal:
             if name in left_out or value is None or value is False or value == "":
                 continue
             text = self._id(_text(value)) if name == "request_id" else _quoted(_text(value))
-            words.append(f"{self._in(f'{name}=', '2')}{text}")
+            words.append(f"{self._in(f'{_text(name)}=', '2')}{text}")
         return words
 
     def _id(self, request_id: str) -> str:
@@ -79,7 +79,7 @@ class Terminal:
         """The time of day here, and the day where it is another one than today."""
         try:
             moment = datetime.fromisoformat(timestamp).astimezone()
-        except ValueError:
+        except (ValueError, OverflowError):
             return timestamp
         time = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03}"
         day = moment.strftime("%Y-%m-%d")

@@ -69,11 +69,26 @@ def test_the_day_is_said_where_it_is_another() -> None:
     assert re.match(r"2027-01-1\d \d\d:\d\d:\d\d\.250 ", Terminal(colours=False, today="2026-12-31").line(CALL))
 
 
-@pytest.mark.parametrize("field", ["event", "worker", "reason", "request_id", "model", "status"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("event", "level", "timestamp", "worker", "member", "reason", "request_id", "model", "status"),
+        *("prompt_tokens", "completion_tokens", "first_token_ms", "duration_ms"),
+    ],
+)
 def test_nothing_acts_on_the_terminal(field: str) -> None:
     shown = Terminal(colours=True).line({**CALL, field: "a\x1b]0;title\x07\nb"})
     assert "\x1b]" not in shown
     assert "\n" not in shown
+
+
+def test_nor_does_the_name_of_a_field() -> None:
+    assert "\x1b" not in plain({**CALL, "a\x1b[2J": 1})
+
+
+@pytest.mark.parametrize("timestamp", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", 5, None])
+def test_a_time_that_is_none_is_shown_as_it_is(timestamp: object) -> None:
+    assert " ok " in plain({**CALL, "timestamp": timestamp})
 
 
 def test_each_worker_has_a_colour_of_its_own() -> None:

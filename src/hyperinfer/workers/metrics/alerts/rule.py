@@ -13,6 +13,7 @@ Found = Iterable[tuple[Mapping[str, str], float]]
 """Labels, and the value that they have."""
 
 above, below = gt, lt
+MAX_LABEL_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,8 @@ class Rule:
     def bad(self, view: View) -> dict[Key, float]:
         """What is bad now, with its value."""
         found = self.looks_at(view, self.window_s)
-        return {key_of(self.name, labels): value for labels, value in found if self.is_bad(value, self.threshold)}
+        bad = ((labels, value) for labels, value in found if self.is_bad(value, self.threshold))
+        return {key_of(self.name, {name: _text(text) for name, text in labels.items()}): value for labels, value in bad}
 
     @property
     def terms(self) -> Terms:
@@ -50,6 +52,11 @@ class Rule:
     def says(self, labels: Mapping[str, str], value: float) -> str:
         """Its sentence on a case; what a label would say that is not there is a question mark."""
         return self.summary.format_map(_Said(labels, value=self.shown(value), window=span(self.window_s)))
+
+
+def _text(text: str) -> str:
+    """A label's value as people are told of it: workers may show what they like."""
+    return "".join(char if char.isprintable() else "·" for char in text[:MAX_LABEL_CHARS])
 
 
 class _Said(dict[str, str]):

@@ -8,7 +8,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from hyperinfer.contracts.logs import MAX_LINES, READ_LOGS, LogPage, LogQuery
-from hyperinfer.errors import HyperinferError, NotFound
+from hyperinfer.errors import HyperinferError, NotFound, RemoteError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Caller, Send
 from hyperinfer.workers.metrics.collecting.members import Asked
@@ -122,7 +122,7 @@ class Following:
         lines = [
             line
             for chunk in chunks
-            for line in stamped(watched.member.name, _page.decode(chunk).lines)
+            for line in stamped(watched.member.name, _decoded(chunk).lines)
             if not (watched.begun.is_set() and line[0] <= before)
         ]
         if lines:
@@ -162,3 +162,11 @@ class Following:
         for start in range(0, max(1, len(lines)), MAX_LINES):
             raw = tuple(Raw(line) for line in lines[start : start + MAX_LINES])
             await send([_encoder.encode(LogPage(lines=raw, missing=missing))])
+
+
+def _decoded(chunk: bytes) -> LogPage:
+    """A page of another machine's."""
+    try:
+        return _page.decode(chunk)
+    except msgspec.DecodeError as error:
+        raise RemoteError("What it sends are no lines of a log.") from error

@@ -5,22 +5,26 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from hyperinfer.contracts.logs import MAX_LINES
 from hyperinfer.errors import HyperinferError
 from hyperinfer.facilities.log.matching import BEGIN, time_of
+from hyperinfer.facilities.log.reading import MAX_BYTES
 
 Stamped = tuple[bytes, bytes]
 """The time of a line, and the line, which says whose it is."""
 
 
-def stamped(member: str, lines: Iterable[msgspec.Raw]) -> list[Stamped]:
-    """Lines of a member, with its name as `member`: on its own machine a worker is called by its type. What is no line of a log
-    is left out: other machines are not believed to send none."""
-    whose = b'{"member":' + msgspec.json.encode(member) + b","
-    found = []
-    for raw in lines:
+def stamped(member: str, lines: Sequence[msgspec.Raw]) -> list[Stamped]:
+    """Lines of a member, with its name as `member`: on its own machine a worker is called by its type. The name stands last, so that it
+    holds whatever else a line says. Other machines are not believed to send lines of a log alone, nor only as many as they
+    were asked for: the rest is left out."""
+    whose = b',"member":' + msgspec.json.encode(member) + b"}"
+    found, size = [], 0
+    for raw in lines[-MAX_LINES:]:
         line = bytes(raw)
-        if line.startswith(BEGIN):
-            found.append((time_of(line), whose + line[1:]))
+        size += len(line)
+        if line.startswith(BEGIN) and size <= MAX_BYTES:
+            found.append((time_of(line), line[:-1] + whose))
     return found
 
 

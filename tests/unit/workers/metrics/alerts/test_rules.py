@@ -23,7 +23,7 @@ from hyperinfer.testing.alerts import SCENARIOS, STEP_S, Course, Scenario, Serie
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.workers.metrics.alerts.config import AlertSettings, RuleSettings
 from hyperinfer.workers.metrics.alerts.evaluating import Alerts
-from hyperinfer.workers.metrics.alerts.rule import Rule
+from hyperinfer.workers.metrics.alerts.rule import MAX_LABEL_CHARS, Rule
 from hyperinfer.workers.metrics.alerts.rules import ALL, TOO_MANY, rules_of
 from hyperinfer.workers.metrics.collecting.exposition import read
 from hyperinfer.workers.metrics.collecting.members import Asked
@@ -262,3 +262,11 @@ def test_a_rule_looks_no_further_back_than_it_can(rule: str, window_s: float, sa
 
 def test_what_is_below_is_bad_below() -> None:
     assert {rule.name for rule in ALL if rule.is_bad is lt} >= {"worker_lost", "disk", "certificate_expires"}
+
+
+def test_what_a_worker_calls_things_is_shown_as_text_of_a_length() -> None:
+    labels = {"worker": "gpu", "backend": "a\n\x1b[31m\u202e" + "x" * 5000}
+    rule = replace(RULES["backend_down"], looks_at=lambda view, over_s: [(labels, 0.0)])
+    [(_, shown)] = rule.bad(Swarm(now=START, remember_s=60))
+    assert dict(shown)["backend"].startswith("a··[31m·xxx")
+    assert len(dict(shown)["backend"]) == MAX_LABEL_CHARS
