@@ -40,6 +40,13 @@ class Stack:
         page = await self.gateway.service("metrics").call(GATHER, LogQuery(**query))
         return [json.loads(bytes(line)) for line in page.lines], page.missing
 
+    async def knows_inference(self) -> bool:
+        """Whether the metrics worker has seen that there is one."""
+        try:
+            return bool(await self.gather(worker="inference"))
+        except NotFound:
+            return False
+
 
 @asynccontextmanager
 async def stack(home: Path, *, net: MemoryNet | None = None) -> AsyncIterator[Stack]:
@@ -127,6 +134,7 @@ async def test_who_could_not_be_asked_is_told(tmp_path: Path, logs: Path) -> Non
     net = MemoryNet()
     async with stack(tmp_path, net=net) as one:
         async with swarm([part(FakeInference("m").worker(), home=tmp_path)], home=tmp_path, net=net):
+            await eventually(one.knows_inference)
             assert (await one.gather())[1] == {}
         lines, missing = await one.gather()
         assert missing.keys() == {"inference"}

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +20,8 @@ from hyperinfer.workers.metrics.history.config import DAY_S, HOUR_S, HistorySett
 from hyperinfer.workers.metrics.history.history import History
 from hyperinfer.workers.metrics.history.levels import Level, levels_of, plan
 from hyperinfer.workers.metrics.history.meters import Meters
-from hyperinfer.workers.metrics.history.store import ASIDE, FILE
+from hyperinfer.workers.metrics.history.rows import FIGURES, Row
+from hyperinfer.workers.metrics.history.store import ASIDE, FILE, Store
 
 A, B = "a" * 64, "b" * 64
 INTERVAL_S = 5.0
@@ -132,6 +134,19 @@ async def test_the_file_is_bounded_by_size(kept: Open, tmp_path: Path) -> None:
     async with kept(max_bytes=1024 * 1024) as one:
         told = await one.ask("cpu", ago_s=60)
         assert len(told.series) == 40, "what is newest stays"
+
+
+def test_a_file_that_is_full_makes_room(tmp_path: Path) -> None:
+    """More may come between two times of forgetting than the file has room for."""
+    settings = HistorySettings(max_bytes=1024 * 1024)
+    store = Store(tmp_path, levels_of(settings, INTERVAL_S), max_bytes=settings.max_bytes, monotonic=monotonic)
+    now = 1_800_000_000
+    for _ in range(60):
+        now += 10
+        store.write([Row(now, f"{worker:064x}", "", (1.5,) * len(FIGURES)) for worker in range(400)], now)
+    assert store.series(None, "") == 400
+    store.close()
+    assert (tmp_path / FILE).stat().st_size <= 2 * settings.max_bytes
 
 
 async def test_it_goes_on_after_a_stop(kept: Open) -> None:

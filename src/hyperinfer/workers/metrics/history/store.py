@@ -29,7 +29,7 @@ READ_S = 10.0
 STEPS_BETWEEN_LOOKS = 10_000
 """After so many steps of SQLite's machine a reader looks at the clock."""
 BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-SHORTER = (1.0, 0.75, 0.5, 0.25, 0.1)
+SHORTER = (1.0, 0.75, 0.5, 0.25, 0.1, 0.01, 0.0)
 """Of what is to be kept, so much is, where the file would grow too large."""
 
 
@@ -69,7 +69,18 @@ class Store:
         return self._writing is not None
 
     def write(self, rows: Iterable[Row], now: int) -> None:
-        """Write what was collected, and the means of the steps that are over. Raises `Unavailable`; nothing is written then."""
+        """Write what was collected, and the means of the steps that are over; where the file has no room for that, what is old goes
+        first. Raises `Unavailable`; nothing is written then."""
+        rows = tuple(rows)
+        try:
+            self._add(rows, now)
+        except Unavailable as error:
+            if not _is_full(error.__cause__):
+                raise
+            self.forget(now)
+            self._add(rows, now)
+
+    def _add(self, rows: Sequence[Row], now: int) -> None:
         with self._writer() as connection, connection:
             tables.add(connection, self._levels[0], [(self._number(connection, row), row) for row in rows])
             for finer, coarser in pairwise(self._levels):
@@ -191,6 +202,10 @@ def _broken(reason: str) -> sqlite3.DatabaseError:
     error = sqlite3.DatabaseError(reason)
     error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 def _is_broken(error: sqlite3.Error) -> bool:
