@@ -62,7 +62,7 @@ class AuditHead(Wire, frozen=True):
 class Operation(Wire, frozen=True):
     """What an administrator is about to have a gateway do by itself. Details name things of ours, never people."""
 
-    action: Literal["model.load_ordered", "model.unload_ordered"]
+    action: Literal["model.load_ordered", "model.unload_ordered", "alert.silenced"]
     details: Annotated[dict[Detail, Detail], Meta(max_length=8)] = {}
 
 

@@ -1,22 +1,34 @@
 """What administrators ask of the swarm's health, and its reports: passed on to the metrics worker, which knows gateways and no people."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
 from hyperinfer.contracts import metrics, reports
+from hyperinfer.contracts.audit import Operation
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.method import Meta, Method
-from hyperinfer.contracts.metrics import SILENCE_ALERT, WATCH_SYSTEM, SilenceAlert, at_metrics
-from hyperinfer.errors import BadRequest, DeadlineExceeded, Draining, Forbidden, PeerUnreachable, Unavailable
+from hyperinfer.contracts.metrics import LIST_ALERTS, SILENCE_ALERT, WATCH_SYSTEM, AlertQuery, SilenceAlert, at_metrics
+from hyperinfer.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Draining,
+    Forbidden,
+    NotFound,
+    PeerUnreachable,
+    Unavailable,
+)
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Authenticate, Call, Caller, Route, Send, route
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+Note = Callable[[Operation, Call], Awaitable[None]]
+"""Has something written to the audit log. Raises `Unavailable`."""
 
 PASSED_ON: tuple[Method[Any, Any], ...] = (*metrics.PASSED_ON, *reports.PASSED_ON)
 CHECK_AGAIN_S = 5.0
@@ -28,12 +40,14 @@ log = structlog.get_logger(__name__)
 
 
 class Observing:
-    """Passes administrators' questions on. A stream is relayed as fast as its reader takes it."""
+    """Passes administrators' questions on. A stream is relayed as fast as its reader takes it; who silences an alert is in the
+    audit log before it is silent."""
 
-    def __init__(self, metrics_worker: Caller, authenticate: Authenticate, *, clock: Clock) -> None:
+    def __init__(self, metrics_worker: Caller, authenticate: Authenticate, *, clock: Clock, note: Note) -> None:
         self._metrics = metrics_worker
         self._authenticate = authenticate
         self._clock = clock
+        self._note = note
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -45,10 +59,13 @@ class Observing:
         return tuple(map(self._passed_on, PASSED_ON))
 
     async def pass_on(self, method: Method[Q, R], request: Q, call: Call) -> R:
-        """Have the metrics worker answer. Raises `Unavailable` where there is none, and what it refuses with."""
+        """Have the metrics worker answer. Raises `Unavailable` where there is none, and what it refuses with; an alert is not
+        silenced either while auth is away, which would write down by whom."""
         if method == WATCH_SYSTEM and call.send is None:
             raise BadRequest(f"{method.name} is a stream: ask for one.", param="stream")
         try:
+            if isinstance(request, SilenceAlert):
+                await self._note_silence(request, call)
             if call.send is None:
                 reply = await self._ask(method, request, call)
             else:
@@ -59,6 +76,15 @@ class Observing:
         if method == SILENCE_ALERT and isinstance(request, SilenceAlert):
             log.info("alert_silenced", alert=request.id, minutes=request.minutes, by=call.principal.user_id)
         return reply
+
+    async def _note_silence(self, request: SilenceAlert, call: Call) -> None:
+        """Have it written down which alert is silenced, if it is one: what else an id might say is kept nowhere."""
+        listed = await self._ask(LIST_ALERTS, AlertQuery(), call)
+        alert = next((one for one in listed.alerts if one.id == request.id), None)
+        if alert is None:
+            raise NotFound("No such alert is open: `hyperinfer alerts` lists those that are.", param="id")
+        details = {"alert": alert.id, "rule": alert.rule, "minutes": str(request.minutes)}
+        await self._note(Operation(action="alert.silenced", details=details), call)
 
     async def _ask(self, method: Method[Q, R], request: Q, call: Call, sink: Send | None = None) -> R:
         timeout_s = call.deadline - self._clock.monotonic()

@@ -96,7 +96,7 @@ async def open_gateway(context: Context[GatewaySettings], own: Caller) -> AsyncI
             journal=journal,
             clock=clock,
         )
-        observing = Observing(context.service("metrics"), service.authenticate, clock=clock)
+        observing = Observing(context.service("metrics"), service.authenticate, clock=clock, note=accounts.note)
         app = create_app(
             own,
             settings.http,

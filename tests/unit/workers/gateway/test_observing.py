@@ -9,14 +9,18 @@ import pytest
 from structlog.testing import capture_logs
 
 from hyperinfer.contracts import reports
+from hyperinfer.contracts.audit import Operation
 from hyperinfer.contracts.auth import Principal
 from hyperinfer.contracts.logs import LogPage, LogQuery
 from hyperinfer.contracts.method import Meta, Nothing
 from hyperinfer.contracts.metrics import (
+    GET_HISTORY,
     GET_SYSTEM_HEALTH,
     SILENCE_ALERT,
     WATCH_SYSTEM,
     Alert,
+    Alerts,
+    HistoryQuery,
     SilenceAlert,
     SystemHealth,
 )
@@ -25,6 +29,7 @@ from hyperinfer.errors import (
     Draining,
     Forbidden,
     HyperinferError,
+    NotFound,
     PeerUnreachable,
     Unauthenticated,
     Unavailable,
@@ -47,7 +52,9 @@ class World:
         self.clock = ManualClock()
         self.metrics = FakeGateway(**{name: one if callable(one) else always(one) for name, one in answers.items()})
         self.who: Principal | HyperinferError = ADMIN
-        self.observing = Observing(self.metrics, self.authenticate, clock=self.clock)
+        self.noted: list[Operation] = []
+        self.audit: HyperinferError | None = None
+        self.observing = Observing(self.metrics, self.authenticate, clock=self.clock, note=self.note)
         self.heard: list[bytes] = []
         self.came = asyncio.Event()
 
@@ -55,6 +62,11 @@ class World:
         if isinstance(self.who, HyperinferError):
             raise self.who
         return self.who
+
+    async def note(self, operation: Operation, call: Call) -> None:
+        if self.audit is not None:
+            raise self.audit
+        self.noted.append(operation)
 
     async def hear(self, chunks: Sequence[bytes]) -> None:
         self.heard += chunks
@@ -90,17 +102,34 @@ async def test_without_a_metrics_worker_it_is_said_how_to_have_one() -> None:
 
 
 async def test_a_refusal_is_the_metrics_workers_own() -> None:
-    world = World(silenceAlert=BadRequest("There is no such alert."))
-    with pytest.raises(BadRequest, match="no such alert"):
-        await world.ask(SILENCE_ALERT, SilenceAlert(id="a1"))
+    world = World(getMetricHistory=BadRequest("There is no such figure."))
+    with pytest.raises(BadRequest, match="no such figure"):
+        await world.ask(GET_HISTORY, HistoryQuery(figures=("x",)))
 
 
-async def test_who_silences_an_alert_is_logged() -> None:
-    world = World(silenceAlert=ALERT)
+async def test_who_silences_an_alert_is_written_down_first() -> None:
+    world = World(listAlerts=Alerts((ALERT,)), silenceAlert=ALERT)
     with capture_logs() as told:
         assert await world.ask(SILENCE_ALERT, SilenceAlert(id="a1", minutes=5)) == ALERT
     [line] = told
     assert (line["event"], line["alert"], line["minutes"], line["by"]) == ("alert_silenced", "a1", 5, "1")
+    assert world.noted == [Operation(action="alert.silenced", details={"alert": "a1", "rule": "disk", "minutes": "5"})]
+
+
+async def test_what_cannot_be_written_down_is_not_silenced() -> None:
+    world = World(listAlerts=Alerts((ALERT,)), silenceAlert=ALERT)
+    world.audit = Unavailable("Accounts cannot be reached.")
+    with pytest.raises(Unavailable, match="Accounts"):
+        await world.ask(SILENCE_ALERT, SilenceAlert(id="a1"))
+    assert [name for name, _, _ in world.metrics.calls] == ["listAlerts"]
+
+
+async def test_an_id_that_no_alert_has_is_written_down_nowhere() -> None:
+    world = World(listAlerts=Alerts((ALERT,)), silenceAlert=ALERT)
+    with pytest.raises(NotFound, match="`hyperinfer alerts`"):
+        await world.ask(SILENCE_ALERT, SilenceAlert(id="somebody@example.com"))
+    assert world.noted == []
+    assert [name for name, _, _ in world.metrics.calls] == ["listAlerts"]
 
 
 async def test_watching_is_a_stream() -> None:
