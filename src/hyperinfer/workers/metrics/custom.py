@@ -14,12 +14,14 @@ BY = "recorded_by"
 RESERVED = frozenset({"worker", "wtype", "le", "quantile", BY})
 MAX_NAMES = 200
 MAX_NAMES_EACH = 50
-MAX_SETS = 2000
-MAX_SETS_EACH = 500
-"""Sets of labels, over all names."""
+MAX_SERIES = 2000
+MAX_SERIES_EACH = 500
+"""Over all names: this worker's own metrics must not become more than it takes in itself."""
 
 Kind = Counter | Gauge | Histogram
 KINDS: dict[str, type[Kind]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+SERIES = {"counter": 1, "gauge": 1, "histogram": len(Histogram.DEFAULT_BUCKETS) + 2}
+"""How many a set of labels is."""
 
 
 class _Custom:
@@ -42,7 +44,7 @@ class CustomMetrics:
         self._registry = registry
         self._name_of = name_of
         self._metrics: dict[str, _Custom] = {}
-        self._sets: Tally[bytes] = Tally()
+        self._series: Tally[bytes] = Tally()
 
     def record(self, request: RecordMetric, caller: bytes) -> None:
         """Take one value. Raises `BadRequest` and `Conflict` for what cannot be recorded so, `TooLarge` where there is no room."""
@@ -53,9 +55,9 @@ class CustomMetrics:
             raise Conflict(f"{request.name} is a {custom.kind} with the labels {', '.join(custom.labels) or '(none)'}.")
         values = (*(request.labels[name] for name in names), self._name_of(caller))
         if values not in custom.sets:
-            self._check_room(caller)
+            self._check_room(caller, request.kind)
             custom.sets[values] = caller
-            self._sets[caller] += 1
+            self._series[caller] += SERIES[request.kind]
         child = custom.metric.labels(*values)
         if isinstance(child, Counter):
             child.inc(request.value)
@@ -74,7 +76,10 @@ class CustomMetrics:
             if not custom.sets:
                 self._registry.unregister(custom.metric)
                 del self._metrics[name]
-        self._sets = Tally(owner for custom in self._metrics.values() for owner in custom.sets.values())
+        self._series = Tally()
+        for custom in self._metrics.values():
+            for owner in custom.sets.values():
+                self._series[owner] += SERIES[custom.kind]
 
     def _check(self, request: RecordMetric, names: tuple[str, ...]) -> None:
         if request.kind == "counter" and request.value < 0:
@@ -89,7 +94,7 @@ class CustomMetrics:
             raise TooLarge(
                 f"There may be {MAX_NAMES} such metrics, {MAX_NAMES_EACH} of one member.", limit=MAX_NAMES_EACH
             )
-        self._check_room(caller)
+        self._check_room(caller, request.kind)
         try:
             metric = KINDS[request.kind](
                 PREFIX + request.name, "Recorded by a member of the swarm.", (*names, BY), registry=self._registry
@@ -99,8 +104,11 @@ class CustomMetrics:
         made = self._metrics[request.name] = _Custom(caller, request.kind, names, metric)
         return made
 
-    def _check_room(self, caller: bytes) -> None:
-        if self._sets.total() >= MAX_SETS or self._sets[caller] >= MAX_SETS_EACH:
+    def _check_room(self, caller: bytes, kind: str) -> None:
+        more = SERIES[kind]
+        if self._series.total() + more > MAX_SERIES or self._series[caller] + more > MAX_SERIES_EACH:
             raise TooLarge(
-                f"There may be {MAX_SETS} sets of labels, {MAX_SETS_EACH} of one member.", limit=MAX_SETS_EACH
+                f"There may be {MAX_SERIES} such series, {MAX_SERIES_EACH} of one member; each set of a histogram's labels "
+                f"is {SERIES['histogram']}.",
+                limit=MAX_SERIES_EACH,
             )

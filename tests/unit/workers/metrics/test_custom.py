@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts.metrics import RecordMetric
 from hyperinfer.errors import BadRequest, Conflict, TooLarge
-from hyperinfer.workers.metrics.custom import MAX_NAMES_EACH, MAX_SETS_EACH, CustomMetrics
+from hyperinfer.workers.metrics.custom import MAX_NAMES_EACH, MAX_SERIES_EACH, SERIES, CustomMetrics
 
 A, B = b"a", b"b"
 
@@ -69,11 +69,20 @@ def test_one_member_may_have_so_many(record: Recorded) -> None:
     with pytest.raises(TooLarge):
         record("one_more")
     record("m0")
-    for number in range(MAX_SETS_EACH):
+    for number in range(MAX_SERIES_EACH):
         record("sets", by=B, of=str(number))
     with pytest.raises(TooLarge):
         record("sets", by=B, of="one more")
     record("sets", by=B, of="0")
+
+
+def test_series_are_counted_as_they_are_shown(record: Recorded) -> None:
+    for number in range(MAX_SERIES_EACH // SERIES["histogram"]):
+        record("took", kind="histogram", of=str(number))
+    with pytest.raises(TooLarge, match="histogram"):
+        record("took", kind="histogram", of="one more")
+    shown = [sample.name for family in record.registry.collect() for sample in family.samples]
+    assert MAX_SERIES_EACH - 20 < sum(not name.endswith("_created") for name in shown) <= MAX_SERIES_EACH
 
 
 def test_what_a_former_member_recorded_goes(record: Recorded) -> None:
