@@ -1,10 +1,8 @@
 """What stands before every route: who may ask (Host, Origin), how much (body size), and errors that always look alike."""
 
 import asyncio
-import ipaddress
 from collections.abc import Container, Mapping
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 import structlog
 from msgspec.structs import replace
@@ -23,6 +21,7 @@ from hyperinfer.edge.ws.handshake import METHOD as HANDSHAKE
 from hyperinfer.edge.ws.handshake import refusing
 from hyperinfer.errors import BadRequest, Draining, Forbidden, HyperinferError
 from hyperinfer.facilities.http.server import NAMES
+from hyperinfer.kernel.http import is_address, name_of
 from hyperinfer.kernel.settings import HttpSettings
 
 log = structlog.get_logger(__name__)
@@ -136,8 +135,8 @@ class Guard:
         return self._errors.get(path) or self._errors.get(f"{path[: path.rfind('/')]}/*", body_of)
 
     def _check_host(self, host: str, certified: Container[str]) -> None:
-        name = _name_of(host)
-        if name not in self._hosts and name not in certified and not (self._any_address and _is_address(name)):
+        name = name_of(host)
+        if name not in self._hosts and name not in certified and not (self._any_address and is_address(name)):
             raise Forbidden(
                 f"This server does not answer to the host name {host[:100]!r}. An operator can add it to http.hosts."
             )
@@ -160,19 +159,3 @@ def _without_cookie(scope: Scope, head: RequestHead) -> None:
 
 def _plain(name: str) -> str:
     return name.strip().strip("[]").lower()
-
-
-def _name_of(host: str) -> str:
-    """The name in a `Host` header, without its port; empty if it makes no sense."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hyperinfer.errors import ConfigError
 from hyperinfer.facilities.http import Listen
@@ -39,6 +40,23 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def name_of(host: str) -> str:
+    """The name in a `Host` header, without its port; empty if it makes no sense."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an address in digits."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _certificate(http: HttpSettings) -> "Certificate | None":

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.kernel.base_methods import BaseMethods
-from hyperinfer.kernel.http import is_loopback
+from hyperinfer.kernel.http import is_address, is_loopback, name_of
 from hyperinfer.kernel.settings import ObserveSettings
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,10 @@ MAX_CONNECTIONS = 64
 NOT_SHOWN = (
     "Metrics are not shown here: this port can be reached from other machines, and observe.token is not set. Set it, and have "
     "Prometheus send it as a bearer token."
+)
+
+NOT_BY_NAME = (
+    "Ask for localhost, or by the address in digits; for another name set observe.token, and send it as a bearer token."
 )
 
 
@@ -75,7 +79,11 @@ def app(base: BaseMethods, settings: ObserveSettings) -> Starlette:
 
 
 class Shown:
-    """An app whose answers show metrics, in front of which whoever asks is looked at."""
+    """An app whose answers show metrics, in front of which whoever asks is looked at.
+
+    Without a token this machine's own programs are shown them, and no page of a browser's: one that rebinds DNS to reach us always
+    comes with a name of its own as `Host`.
+    """
 
     def __init__(self, app: ASGIApp, settings: ObserveSettings) -> None:
         self._app = app
@@ -90,7 +98,10 @@ class Shown:
     def _refusal(self, scope: Scope) -> Response | None:
         if self._is_closed:
             return PlainTextResponse(NOT_SHOWN, 403)
-        given = dict(scope["headers"]).get(b"authorization", b"")
+        headers = dict(scope["headers"])
+        given, name = headers.get(b"authorization", b""), name_of(headers.get(b"host", b"localhost").decode("latin-1"))
+        if not self._credential and name != "localhost" and not is_address(name):
+            return PlainTextResponse(NOT_BY_NAME, 403)
         if self._credential and not hmac.compare_digest(given, self._credential):
             return PlainTextResponse("This takes observe.token as a bearer token.", 401, {"www-authenticate": "Bearer"})
         return None

@@ -107,7 +107,7 @@ async def test_a_worker_that_goes_is_shown_as_gone(tmp_path: Path) -> None:
 async def test_an_unknown_worker_and_a_strange_host(tmp_path: Path) -> None:
     async with stack(tmp_path) as one:
         assert (await one.read("/workers/nobody/metrics"))[0] == 404
-        assert (await one.read("/sd", Host='a"b'))[0] == 400
+        assert (await one.read("/sd", Host='a"b'))[0] == 403
 
 
 async def test_whoever_asks_is_told_of_everybody_and_metrics_workers_of_one(tmp_path: Path) -> None:
@@ -177,3 +177,15 @@ async def test_beyond_this_machine_metrics_are_shown_to_holders_of_a_token_alone
         status, text = await one.read("/metrics")
         assert (status, "observe.token" in text) == (403, True)
         assert (await one.read("/healthz"))[0] == 200
+
+
+async def test_a_page_that_rebinds_dns_is_shown_nothing(tmp_path: Path) -> None:
+    async with stack(tmp_path) as one:
+        for path in ("/metrics", "/links", "/sd", "/workers/auth/metrics"):
+            status, text = await one.read(path, Host="evil.test:9105")
+            assert (status, "localhost" in text) == (403, True)
+        for host in ("localhost:9105", "LOCALHOST", "127.0.0.1", "[::1]:9105"):
+            assert (await one.read("/sd", Host=host))[0] == 200
+    async with stack(tmp_path, observe__token="s3cret") as one:
+        assert (await one.read("/sd", Host="swarm.test", Authorization="Bearer s3cret"))[0] == 200
+        assert (await one.read("/sd", Host='a"b', Authorization="Bearer s3cret"))[0] == 400
