@@ -31,7 +31,7 @@ HEAD = """# Metrics
 
 <!-- Written by scripts/metrics_reference.py from what workers show; change that, then run it again. -->
 
-What each worker shows at `/metrics` of its own port, and to the metrics worker, which shows all of it together with the labels `worker` and `wtype`: [Logs and metrics](../guides/logs-and-metrics.md).
+What each worker shows at `/metrics` of its own port, and to the metrics worker, which shows all of it together with the labels `worker` and `wtype`: [Metrics](../guides/metrics.md).
 Times are in seconds, sizes in bytes; what ends in `_total` only grows, until its process starts again.
 
 **Labels are bounded.** Values are names of our own (methods, codes of errors, routes, states), names of models that workers have, and names of workers. None comes from what somebody wrote. Models share `other` beyond

@@ -104,6 +104,8 @@ class Stage:
                     found[line.removeprefix("API ").split()[0]] = line.removeprefix("API ").split()[1]
                 elif '"worker_running"' in line and '"http"' in line:
                     found["http"] = json.loads(line)["http"]
+        for status in self.folder("here").glob("status/metrics.json"):
+            found["metrics"] = json.loads(status.read_text(encoding="utf-8"))["addresses"]["observe"]
         lent = {} if self.house is None else self.house.values()
         return {**lent, **kept, **self.scene.values, **found}
 
