@@ -121,10 +121,10 @@ class Seen:
             return replace(head, traceparent=None) if head.traceparent else head
         if tracer is None:
             return head
-        span = tracer.start("HTTP", Kind.SERVER, traceparent=head.traceparent, trusted=False)
-        self._span = span
+        parent = tracing.parse(head.traceparent)
+        self._span = span = tracer.start("HTTP", Kind.SERVER, parent=parent, trusted=False)
         self._token = tracing.CURRENT.set(span)
-        return replace(head, traceparent=span.traceparent if span else tracing.unsampled(head.traceparent))
+        return replace(head, traceparent=span.traceparent if span else tracing.unsampled(parent))
 
     def answered(self, message: Message) -> None:
         """An answer begins."""

@@ -13,7 +13,7 @@ from hyperinfer.contracts.method import NO_META, Meta, Method
 from hyperinfer.facilities import labels, tracing
 from hyperinfer.facilities.labels import Labels
 from hyperinfer.facilities.metrics import DURATIONS_S, Count, Counters, Distribution, Histograms
-from hyperinfer.facilities.tracing import Kind, Span, Tracer
+from hyperinfer.facilities.tracing import Kind, Parent, Span, Tracer
 
 OK = "ok"
 CANCELLED = tracing.CANCELLED
@@ -141,42 +141,52 @@ class Seen:
         Whether it is, is decided by who calls, if that is somebody `trusted`.
         """
         self.meta, tracer = meta, self._observation.tracer
+        parent = tracing.parse(meta.traceparent)
         if tracer is not None and not self._method.quiet:
-            self._trace(tracer, trusted=trusted)
-        self._label()
+            self._trace(tracer, parent, trusted=trusted)
+        self._label(parent)
 
     def goes_on(self, meta: Meta) -> None:
-        """The same for a call from inside: what it does belongs to the span in which it was made, such as an HTTP request's."""
+        """The same for a call from inside: what it does belongs to the span in which it was made, such as an HTTP request's. Where
+        that is not recorded, for whoever made it has decided so, this is not either."""
         self.meta, tracer = meta, self._observation.tracer
+        parent = None
         if tracer is not None and not self._method.quiet:
             self.span = tracing.current()
-            if self.span is None:
-                self._trace(tracer, trusted=True)
-        self._label()
+        if self.span is None:
+            parent = tracing.parse(meta.traceparent)
+            if tracer is not None and not self._method.quiet and (parent is None or parent.sampled):
+                self._trace(tracer, parent, trusted=True)
+        self._label(parent)
 
     def __enter__(self) -> Self:
         self._started = perf_counter()
         return self
 
-    def _trace(self, tracer: Tracer, *, trusted: bool) -> None:
-        name, traceparent = self._method.name, self.meta.traceparent
-        self.span = span = tracer.start(name, Kind.SERVER, traceparent=traceparent, trusted=trusted)
+    def _trace(self, tracer: Tracer, parent: Parent | None, *, trusted: bool) -> None:
+        name = self._method.name
+        self.span = span = tracer.start(name, Kind.SERVER, parent=parent, trusted=trusted)
         self._span_token = tracing.CURRENT.set(span)
         if span is not None:
             self._owns_span = True
             span.attributes = {"rpc.system.name": tracing.RPC_SYSTEM, "rpc.method": name}
-        if span is not None:
             self.meta = replace(self.meta, traceparent=span.traceparent)
-        elif traceparent is None or not traceparent.endswith(tracing.NOT_SAMPLED):
-            self.meta = replace(self.meta, traceparent=tracing.unsampled(traceparent))
+        elif parent is None or parent.sampled:
+            self.meta = replace(self.meta, traceparent=tracing.unsampled(parent))
 
-    def _label(self) -> None:
+    def _label(self, parent: Parent | None) -> None:
         given, quiet = self.meta.request_id, self._method.quiet
         if not labels.is_request_id(given) and not (quiet and given is None):
             self.meta = replace(self.meta, request_id=None if quiet else labels.new_request_id())
-        trace_id = self.span.trace_id if self.span else _trace_of(self.meta)
-        self.labels = Labels(self._observation.worker, self.meta.request_id or "", trace_id)
+        self.labels = Labels(self._observation.worker, self.meta.request_id or "", self._trace_id(parent))
         self._label_token = labels.CURRENT.set(self.labels)
+
+    def _trace_id(self, parent: Parent | None) -> str:
+        if self.span is not None:
+            return self.span.trace_id
+        if parent is None:  # it may have been made here, not to be recorded
+            parent = tracing.parse(self.meta.traceparent)
+        return "" if parent is None else parent.trace_id
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -208,8 +218,3 @@ class Seen:
 def status_of(error: BaseException | None) -> str:
     """How a call has ended: `ok`, `cancelled`, or the code of its error."""
     return tracing.code_of(error) or OK
-
-
-def _trace_of(meta: Meta) -> str:
-    parent = tracing.parse(meta.traceparent) if meta.traceparent else None
-    return parent.trace_id if parent else ""

@@ -3,7 +3,7 @@
 Trace context is W3C's (https://www.w3.org/TR/trace-context/), spans are OpenTelemetry's. Without a tracer nothing is made.
 """
 
-from hyperinfer.facilities.tracing.context import HEADER, NOT_SAMPLED, Parent, parse, unsampled
+from hyperinfer.facilities.tracing.context import HEADER, Parent, parse, unsampled
 from hyperinfer.facilities.tracing.settings import TracingSettings
 from hyperinfer.facilities.tracing.span import (
     CANCELLED,
@@ -25,7 +25,6 @@ __all__ = [
     "CURRENT",
     "HEADER",
     "INSTANCE_CHARS",
-    "NOT_SAMPLED",
     "RPC_SYSTEM",
     "Kind",
     "Parent",

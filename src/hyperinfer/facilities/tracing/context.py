@@ -12,8 +12,8 @@ HEADER = "traceparent"
 FORM = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 MAX_CHARS = 256
 SAMPLED = 0x01
-NOT_SAMPLED = "-00"
-"""How a header ends of which nothing is recorded, as we write it."""
+ODD = "13579bdf"
+"""Digits of flags with `SAMPLED` among them."""
 
 _bits = random.SystemRandom().getrandbits
 _chance = random.Random(_bits(128))
@@ -36,12 +36,11 @@ def parse(traceparent: str | None) -> Parent | None:
     if found is None:
         return None
     trace_id, span_id, flags = found.groups()
-    return Parent(trace_id, span_id, bool(int(flags, 16) & SAMPLED))
+    return Parent(trace_id, span_id, flags[1] in ODD)
 
 
-def unsampled(traceparent: str | None) -> str:
+def unsampled(parent: Parent | None) -> str:
     """The same trace, or a new one, of which nothing is to be recorded by those who come after us."""
-    parent = parse(traceparent)
     if parent is None:
         return f"00-{new_trace_id()}-{new_span_id()}-00"
     return f"00-{parent.trace_id}-{parent.span_id}-00"
@@ -49,9 +48,9 @@ def unsampled(traceparent: str | None) -> str:
 
 def new_trace_id() -> str:
     """16 random bytes in hexadecimal."""
-    return f"{_chance.getrandbits(128) or 1:032x}"
+    return (_chance.getrandbits(128) or 1).to_bytes(16, "big").hex()
 
 
 def new_span_id() -> str:
     """8 random bytes in hexadecimal."""
-    return f"{_chance.getrandbits(64) or 1:016x}"
+    return (_chance.getrandbits(64) or 1).to_bytes(8, "big").hex()

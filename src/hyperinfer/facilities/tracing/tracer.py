@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from hyperinfer.facilities.tracing.context import new_span_id, new_trace_id, parse
+from hyperinfer.facilities.tracing.context import Parent, new_span_id, new_trace_id
 from hyperinfer.facilities.tracing.span import Kind, Span
 
 Record = Callable[[Span], None]
@@ -35,10 +35,9 @@ class Tracer:
         self._asked = Share(asked_per_s)
         self._now_ns = now_ns
 
-    def start(self, name: str, kind: Kind, *, traceparent: str | None = None, trusted: bool = True) -> Span | None:
-        """A span under the one of the header, or the first of a trace; none if it is not sampled."""
+    def start(self, name: str, kind: Kind, *, parent: Parent | None = None, trusted: bool = True) -> Span | None:
+        """A span under that one, or the first of a trace; none if it is not sampled."""
         now_ns = self._now_ns()
-        parent = parse(traceparent) if traceparent else None
         if parent is None:
             if not self._choose(now_ns):
                 return None

@@ -7,7 +7,7 @@ import pytest
 
 from hyperinfer.errors import InternalError, Overloaded
 from hyperinfer.facilities import tracing
-from hyperinfer.facilities.tracing import CURRENT, Kind, Span, Tracer, calling, span
+from hyperinfer.facilities.tracing import CURRENT, Kind, Span, Tracer, calling, parse, span
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -115,10 +115,10 @@ def test_a_clock_that_is_set_back_makes_no_negative_time() -> None:
 def test_what_a_worker_of_the_swarm_decided_holds() -> None:
     tracer = Tracer(lambda _: None, ratio=0.0)
     assert tracer.start("a", Kind.SERVER) is None
-    made = tracer.start("a", Kind.SERVER, traceparent=PARENT)
+    made = tracer.start("a", Kind.SERVER, parent=parse(PARENT))
     assert made is not None
     assert (made.trace_id, made.parent_id) == (PARENT[3:35], PARENT[36:52])
-    assert Tracer(lambda _: None).start("a", Kind.SERVER, traceparent=PARENT[:-1] + "0") is None
+    assert Tracer(lambda _: None).start("a", Kind.SERVER, parent=parse(PARENT[:-1] + "0")) is None
 
 
 def test_strangers_cannot_ask_for_more_than_so_many_a_second() -> None:
@@ -126,7 +126,9 @@ def test_strangers_cannot_ask_for_more_than_so_many_a_second() -> None:
     tracer = Tracer(lambda _: None, ratio=0.0, asked_per_s=3, now_ns=clock)
 
     def ask(times: int) -> int:
-        return sum(tracer.start("a", Kind.SERVER, traceparent=PARENT, trusted=False) is not None for _ in range(times))
+        return sum(
+            tracer.start("a", Kind.SERVER, parent=parse(PARENT), trusted=False) is not None for _ in range(times)
+        )
 
     assert ask(100) == 3
     clock.now_ns += 1_000_000_000
@@ -135,7 +137,7 @@ def test_strangers_cannot_ask_for_more_than_so_many_a_second() -> None:
 
 def test_strangers_have_their_share_of_the_ratio() -> None:
     tracer = Tracer(lambda _: None, ratio=0.2)
-    made = sum(tracer.start("a", Kind.SERVER, traceparent=PARENT, trusted=False) is not None for _ in range(5000))
+    made = sum(tracer.start("a", Kind.SERVER, parent=parse(PARENT), trusted=False) is not None for _ in range(5000))
     assert 800 < made < 1200
 
 
@@ -143,6 +145,6 @@ def test_a_busy_worker_begins_no_more_than_so_many_a_second() -> None:
     clock = Clock()
     tracer = Tracer(lambda _: None, per_s=50, now_ns=clock)
     assert sum(tracer.start("a", Kind.SERVER) is not None for _ in range(1000)) == 50
-    assert tracer.start("a", Kind.SERVER, traceparent=PARENT) is not None  # that was decided elsewhere
+    assert tracer.start("a", Kind.SERVER, parent=parse(PARENT)) is not None  # that was decided elsewhere
     clock.now_ns += 1_000_000_000
     assert sum(tracer.start("a", Kind.SERVER) is not None for _ in range(1000)) == 50
