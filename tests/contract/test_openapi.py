@@ -18,11 +18,14 @@ from hyperinfer.workers.auth.config import AuthSettings
 from hyperinfer.workers.auth.worker import WORKER as AUTH
 from hyperinfer.workers.gateway.worker import WORKER as GATEWAY
 from hyperinfer.workers.inference.worker import WORKER as INFERENCE
+from hyperinfer.workers.metrics.worker import WORKER as METRICS
 
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 PASSWORD = "a quite different one"
 """None of the examples, or they would work: one of them deletes the account."""
 LOGOUT = "/api/auth/logout"
+LEFT_OUT = (LOGOUT, "/api/admin/system/events")
+"""The end of every other try, and what goes on until its reader has seen enough."""
 MANY = 1_000_000
 
 PLATFORM = "^/api/"
@@ -50,8 +53,12 @@ parameters = {{ "path.id" = "{victim}" }}
 [[operations]]
 include-path-regex = "/api/admin/invites/"
 parameters = {{ "path.id" = "{invite}" }}
+
+[[operations]]
+include-path = "/api/admin/logs"
+parameters = {{ "query.follow" = false }}
 """
-"""Things that are there, so that more is tried than whether they are missing."""
+"""Things that are there, so that more is tried than whether they are missing; and no lines that are followed for ever."""
 
 
 class Server:
@@ -121,7 +128,7 @@ class Server:
             "--suppress-health-check=all",
             "--no-color",
             "--request-timeout=20",
-            f"--exclude-path={LOGOUT}",  # the end of every other try
+            *(f"--exclude-path={path}" for path in LEFT_OUT),
             f"--exclude-checks={leave_out}",
             *headers,
             cwd=self._folder,
@@ -153,6 +160,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
             strangers__checks_per_host_per_minute=MANY,
             strangers__checks_total_per_minute=MANY,
         ),
+        part(METRICS, home=tmp_path),
     ]
     async with swarm(parts, home=tmp_path) as running:
 

@@ -244,7 +244,7 @@ def _refusals(operation: Operation) -> Iterator[type[HyperinferError]]:
         yield Unauthenticated
     if operation.access.kind != "public" or operation.verb != "GET":
         yield RateLimited
-    if names_in(operation.path) or operation.body is not None:
+    if names_in(operation.path) or operation.body is not None or operation.finds:
         yield NotFound
     if operation.body is not None:
         yield from (StreamStalled, TooLarge)

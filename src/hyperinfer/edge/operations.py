@@ -66,6 +66,8 @@ class Operation:
     """One route: `verb` on `path`. `body` and `query` say what it takes, `replies` what it may answer as JSON; `headers` are
     those of the request that mean something here alone, as OpenAPI describes them.
 
+    `finds` is true where its query names something that may not be there.
+
     `media` are the forms of its answer; `also` is what else it says under another status. Without an
     `answer` it is served by itself, ahead of the router, and is only described. `cookie` is false where a browser's
     session is never taken though the path begins as ours. `when` names a header: a request that has it is answered by this
@@ -79,6 +81,7 @@ class Operation:
     answer: Answer | None
     body: Shape | None = None
     query: Shape | None = None
+    finds: bool = False
     headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     replies: Sequence[Any] = ()
     status: int = 200
