@@ -16,7 +16,7 @@ from hyperinfer.cli.times import duration, minute
 from hyperinfer.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
-    from hyperinfer.sdk import Alert, AsyncClient
+    from hyperinfer.sdk import Alert, AlertTried, AsyncClient
 
 TITLES = ("id", "severity", "state", "since", "what")
 SPARE = ("severity", "since", "id", "state")
@@ -26,7 +26,12 @@ LONGEST = timedelta(days=7)
 @click.group(
     "alerts",
     invoke_without_command=True,
-    epilog=examples("hyperinfer alerts", "hyperinfer alerts --past", "hyperinfer alerts silence ID --for 2h"),
+    epilog=examples(
+        "hyperinfer alerts",
+        "hyperinfer alerts --past",
+        "hyperinfer alerts silence ID --for 2h",
+        "hyperinfer alerts test",
+    ),
 )
 @click.option("--past", is_flag=True, help="Those too that were resolved lately.")
 @options.as_json
@@ -92,6 +97,30 @@ def silence(alert_id: str, time: str, as_json: bool, gateway: str | None) -> Non
         say(f"{clean(alert.summary)} It is told of again.")
     else:
         say(f"{clean(alert.summary)} Silenced until {minute(alert.silenced_until)}.")
+
+
+@command.command("test", epilog=examples("hyperinfer alerts test", "hyperinfer alerts test --json"))
+@options.as_json
+@options.gateway
+@click.pass_context
+def test(context: click.Context, as_json: bool, gateway: str | None) -> None:
+    """Tell everybody who is told of alerts of one that means nothing, and show what came of it.
+
+    Each is told that it fires and that it is over. Exit code 0 if all have taken it, otherwise 1; 1 too where nobody is told.
+    """
+
+    async def do(client: "AsyncClient") -> "tuple[AlertTried, ...]":
+        return await client.admin.test_alerts()
+
+    tried = looking_after(gateway, do)
+    if as_json:
+        show_json(tried)
+    elif tried:
+        rows = [(one.receiver, clean(one.error) or "told", f"{one.took_s:.1f} s") for one in tried]
+        show_table(("receiver", "outcome", "took"), rows, spare=("took",))
+    else:
+        note("Nobody is told of alerts: the metrics worker has neither alerts.webhooks nor alerts.mail with mail.host.")
+    context.exit(0 if tried and not any(one.error for one in tried) else 1)
 
 
 def _found(alert_id: str, alerts: "tuple[Alert, ...]") -> "Alert":

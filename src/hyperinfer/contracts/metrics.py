@@ -66,7 +66,7 @@ class WorkerHealth(Wire, frozen=True, omit_defaults=False):
 
     `state` is `ready`, `degraded`, `draining`, `lost` (it answered once, and does not now) or `never_seen`; `reasons` are sentences.
     `seen_at` is when it last answered (RFC 3339). `links` are its connections to other workers, and members that it has none to;
-    above 256, `links_left_out` says how many more there are.
+    above 256, or fewer where there are many workers, `links_left_out` says how many more there are.
     """
 
     key: str
@@ -163,6 +163,20 @@ class SilenceAlert(Wire, frozen=True):
     minutes: Annotated[int, Meta(ge=0, le=7 * 24 * 60)] = 60
 
 
+class AlertTried(Wire, frozen=True, omit_defaults=False):
+    """What came of a test at one receiver: its name in the settings, or `mail`, and why it was not told, empty where it was."""
+
+    receiver: str
+    error: str = ""
+    took_s: float = 0.0
+
+
+class AlertsTried(Wire, frozen=True, omit_defaults=False):
+    """Every receiver; none where nobody is told of alerts."""
+
+    receivers: tuple[AlertTried, ...] = ()
+
+
 RECORD_METRIC = Method("recordMetric", RecordMetric, Nothing, ANY_MEMBER, quiet=True)
 GET_SYSTEM_HEALTH = Method("getSystemHealth", Nothing, SystemHealth, ADMIN, quiet=True)
 WATCH_SYSTEM = Method("watchSystem", Nothing, Nothing, ADMIN, streams=True, quiet=True)
@@ -170,6 +184,8 @@ WATCH_SYSTEM = Method("watchSystem", Nothing, Nothing, ADMIN, streams=True, quie
 GET_HISTORY = Method("getMetricHistory", HistoryQuery, History, ADMIN, quiet=True)
 LIST_ALERTS = Method("listAlerts", AlertQuery, Alerts, ADMIN)
 SILENCE_ALERT = Method("silenceAlert", SilenceAlert, Alert, ADMIN)
+TEST_ALERTS = Method("testAlerts", Nothing, AlertsTried, ADMIN)
+"""Tells every receiver of an alert that means nothing, and of its end."""
 
 PASSED_ON: tuple[Method[Any, Any], ...] = (
     GET_SYSTEM_HEALTH,
@@ -177,6 +193,7 @@ PASSED_ON: tuple[Method[Any, Any], ...] = (
     GET_HISTORY,
     LIST_ALERTS,
     SILENCE_ALERT,
+    TEST_ALERTS,
     GATHER_LOGS,
 )
 """What a gateway passes on to the metrics worker for administrators."""

@@ -7,6 +7,7 @@ from hyperinfer.sdk.groups.admin import AuditQuery
 from hyperinfer.sdk.groups.usage import AllRequestQuery, AllUsageQuery, RequestQuery, UsageQuery
 from hyperinfer.sdk.health import (
     Alert,
+    AlertTried,
     Figures,
     History,
     HistoryQuery,
@@ -59,6 +60,7 @@ from hyperinfer.sdk.requests import ChatOptions, EmbedOptions, ModelOptions, Sam
 
 __all__ = [
     "Alert",
+    "AlertTried",
     "AllRequestQuery",
     "AllUsageQuery",
     "Answer",

@@ -186,6 +186,7 @@ class Admin(Blocking[admin.Admin]):
     history = waiting(admin.Admin.history)
     alerts = waiting(admin.Admin.alerts)
     silence = waiting(admin.Admin.silence)
+    test_alerts = waiting(admin.Admin.test_alerts)
     logs = one_by_one(admin.Admin.logs)
 
 

@@ -66,7 +66,7 @@ class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):
 class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
     """One worker of the swarm. `state` is `ready`, `degraded`, `draining`, `lost` (it answered once, and does not now) or
     `never_seen`; `reasons` are sentences, `seen_at` is when it last answered, `process` the same for workers of one process.
-    Of its links there are 256 at most; `links_left_out` says how many more it has."""
+    Of its links there are 256 at most, fewer where there are many workers; `links_left_out` says how many more it has."""
 
     key: str
     name: str
@@ -97,6 +97,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     resolved_at: datetime | None = None
     silenced_until: datetime | None = None
+
+
+class AlertTried(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a test of the alerts at one receiver: why it was not told is in `error`, empty where it was."""
+
+    receiver: str
+    error: str = ""
+    took_s: float = 0.0
 
 
 class SystemHealth(msgspec.Struct, frozen=True, kw_only=True):

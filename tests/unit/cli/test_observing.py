@@ -29,7 +29,8 @@ from hyperinfer.testing.gateway import FakeGateway, always
 
 from .conftest import Command
 
-FOUND = ("listModels", "listWorkers", "getSystemHealth", "getMetricHistory", "listAlerts", "silenceAlert")
+TRIED = (metrics.AlertTried("mail", took_s=0.5),)
+FOUND = ("listModels", "listWorkers", "getSystemHealth", "getMetricHistory", "listAlerts", "silenceAlert", "testAlerts")
 
 
 @pytest.fixture
@@ -108,6 +109,26 @@ def test_it_is_said_until_when(command: Command, url: str, gateway: FakeGateway)
     until = msgspec.structs.replace(ALERT, silenced_until="2026-01-01T12:00:00Z")
     gateway.answers["silenceAlert"] = always(until)
     assert "Silenced until 2026-01-01" in command("alerts", "silence", "a1").out
+
+
+def test_who_is_told_is_tested(command: Command, url: str, gateway: FakeGateway) -> None:
+    done = command("alerts", "test")
+    assert done.code == 0
+    assert done.out.splitlines()[1].split() == ["mail", "told", "0.5", "s"]
+    refused = metrics.AlertTried("pager", error="It answers with status \x1b[31m500.")
+    gateway.answers["testAlerts"] = always(metrics.AlertsTried((*TRIED, refused)))
+    done = command("alerts", "test")
+    assert done.code == 1
+    assert "status" in done.out
+    assert "\x1b" not in done.out
+    as_json = json.loads(command("alerts", "test", "--json").out)
+    assert [one["receiver"] for one in as_json] == ["mail", "pager"]
+
+
+def test_that_nobody_is_told_is_no_success(command: Command, url: str, gateway: FakeGateway) -> None:
+    gateway.answers["testAlerts"] = always(metrics.AlertsTried())
+    done = command("alerts", "test")
+    assert (done.code, "mail.host" in done.err) == (1, True)
 
 
 @pytest.mark.parametrize("words", [("b",), ("a",), ("a1", "--for", "8d"), ("a1", "--for", "soon")])

@@ -165,6 +165,7 @@ REPLIES: dict[str, Any] = {
     ),
     "listAlerts": metrics.Alerts(alerts=(ALERT,)),
     "silenceAlert": ALERT,
+    "testAlerts": metrics.AlertsTried((metrics.AlertTried("mail", took_s=0.5),)),
     "gatherLogs": LogPage(lines=(msgspec.Raw(b'{"event": "one"}'), LINE), missing={"gpu": "It is away."}),
 }
 

@@ -182,6 +182,12 @@ async def test_alerts_are_listed_and_silenced(serve: Serve) -> None:
             assert answer.status == 400
 
 
+async def test_who_is_told_of_alerts_is_tested(serve: Serve) -> None:
+    client = await serve(gateway_of())
+    async with client.post("/api/admin/alerts/test", headers=KEY) as answer:
+        assert (await answer.json())["data"] == [{"receiver": "mail", "error": "", "took_s": 0.5}]
+
+
 async def test_log_lines_are_lines_and_the_last_one_says_who_is_missing(serve: Serve) -> None:
     gateway = gateway_of()
     client = await serve(gateway)

@@ -92,10 +92,16 @@ async def test_who_leaves_hangs_up(reach: Reach) -> None:
 async def test_history_alerts_and_silence(reach: Reach) -> None:
     history = metrics.History(start=1.0, step_s=10, series=(metrics.Series("cpu", "ab", values=(None, 0.5)),))
     fake = FakeGateway(
-        getMetricHistory=always(history), listAlerts=always(metrics.Alerts((ALERT,))), silenceAlert=always(ALERT)
+        getMetricHistory=always(history),
+        listAlerts=always(metrics.Alerts((ALERT,))),
+        silenceAlert=always(ALERT),
+        testAlerts=always(metrics.AlertsTried((metrics.AlertTried("mail", "It is away.", 2.0),))),
     )
     with reach(fake) as way:
         async with way.client() as client:
+            [tried] = await client.admin.test_alerts()
+            assert (tried.receiver, tried.error, tried.took_s) == ("mail", "It is away.", 2.0)
+            fake.calls.clear()
             assert (await client.admin.history(("cpu",), since=WHEN, step_s=10)).series[0].values == (None, 0.5)
             await client.admin.history()
             assert (await client.admin.alerts(past=True))[0].id == "a-1"

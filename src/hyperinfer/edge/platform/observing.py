@@ -145,6 +145,13 @@ GROUP = Group(
             "Tell nobody of an alert for so many minutes; 0 ends that",
             example={"minutes": 120},
         ),
+        passing_on(
+            "POST",
+            ALERTS + "/test",
+            metrics.TEST_ALERTS,
+            "Tell every receiver of alerts of one that means nothing, and say what came of it",
+            rows="receivers",
+        ),
         Operation(
             verb="GET",
             path="/api/admin/logs",
@@ -152,6 +159,7 @@ GROUP = Group(
             access=GATHER_LOGS.access,
             answer=logs,
             query=query_shape(LogQuery),
+            finds=True,
             media=(JSON_LINES,),
         ),
     ),

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 from hyperinfer.sdk.calls import MAX_PAGE, Calls, at, each
 from hyperinfer.sdk.groups.models import PlacedModels
 from hyperinfer.sdk.groups.usage import AllUsage
-from hyperinfer.sdk.health import Alert, History, HistoryQuery, LogQuery, SystemHealth
+from hyperinfer.sdk.health import Alert, AlertTried, History, HistoryQuery, LogQuery, SystemHealth
 from hyperinfer.sdk.people import CreatedUser, Invite, Limits, NewReset, Role, Tier, User
 from hyperinfer.sdk.reports import AuditRow, KeptReport, Outcome, Page, ReportForm
 
@@ -16,6 +16,8 @@ REPORTS = "/api/admin/reports"
 REPORT_TIMEOUT_S = 300.0
 SYSTEM = "/api/admin/system"
 ALERTS = "/api/admin/alerts"
+TEST_TIMEOUT_S = 35.0
+"""A little longer than the gateway waits for those who are told of alerts."""
 LOGS_TIMEOUT_S = 65.0
 """A little longer than the gateway gives the workers to look for their lines."""
 
@@ -174,6 +176,10 @@ class Admin:
     async def silence(self, alert_id: str, *, minutes: int = 60) -> Alert:
         """Tell nobody of an alert for so long; 0 ends that."""
         return await self._calls.send("POST", f"{at(ALERTS, alert_id)}/silence", Alert, minutes=minutes)
+
+    async def test_alerts(self) -> tuple[AlertTried, ...]:
+        """Tell every receiver of an alert that means nothing and of its end; gives what came of each, none where nobody is told."""
+        return (await self._calls.send_long(f"{ALERTS}/test", Page[AlertTried], timeout_s=TEST_TIMEOUT_S)).data
 
     def logs(self, *, follow: bool = False, **query: Unpack[LogQuery]) -> AsyncGenerator[dict[str, Any]]:
         """Log lines of every worker, oldest first, each with its `timestamp`, `level`, `event`, `worker` and more; with `follow`

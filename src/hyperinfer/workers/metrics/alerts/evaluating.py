@@ -11,6 +11,7 @@ from hyperinfer.protocol.alerts import Book, Case, Cases, Key, Terms
 from hyperinfer.workers.metrics.alerts.config import AlertSettings
 from hyperinfer.workers.metrics.alerts.notifying import log
 from hyperinfer.workers.metrics.alerts.notifying.notice import Notice, by_severity
+from hyperinfer.workers.metrics.alerts.notifying.trial import Trial
 from hyperinfer.workers.metrics.alerts.rule import Rule
 from hyperinfer.workers.metrics.alerts.rules import TOO_MANY
 from hyperinfer.workers.metrics.view import View
@@ -36,7 +37,9 @@ class Alerts:
         gap_s: float,
         tell: Tell,
         changed: Callable[[], None],
+        trial: Trial | None = None,
     ) -> None:
+        self.trial = trial or Trial((), clock=clock)
         self._rules = {rule.name: rule for rule in rules}
         self._settings = settings
         self._cases = Cases(book, gap_s=gap_s)

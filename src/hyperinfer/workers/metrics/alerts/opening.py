@@ -18,6 +18,7 @@ from hyperinfer.workers.metrics.alerts.meters import Meters
 from hyperinfer.workers.metrics.alerts.notifying.mail import Letters
 from hyperinfer.workers.metrics.alerts.notifying.notice import Notice
 from hyperinfer.workers.metrics.alerts.notifying.outbox import Outbox, Receiver
+from hyperinfer.workers.metrics.alerts.notifying.trial import Trial
 from hyperinfer.workers.metrics.alerts.notifying.webhook import Webhook, user_agent
 from hyperinfer.workers.metrics.alerts.rules import rules_of
 from hyperinfer.workers.metrics.alerts.store import Kept, Store
@@ -75,6 +76,7 @@ async def alerting(
             gap_s=max(MIN_GAP_S, MISSED * interval_s),
             tell=tell,
             changed=dirty.set,
+            trial=Trial(receivers, clock=clock),
         )
         meters.show_open(alerts.open)
 

@@ -137,6 +137,15 @@ async def test_a_restart_tells_nothing_twice(tmp_path: Path, receiver: WebhookRe
     assert [post.told["status"] for post in receiver.posts] == ["firing", "resolved"]
 
 
+async def test_receivers_are_tested_by_the_settings(tmp_path: Path, receiver: WebhookReceiver) -> None:
+    receiver.answers = [200, 500]
+    async with House(tmp_path, hook(receiver)).open() as alerts:
+        [tried] = await alerts.trial.run()
+    assert (tried.receiver, tried.error) == ("pager", "It answers with status 500.")
+    assert [post.told["alerts"][0]["labels"]["alertname"] for post in receiver.posts] == ["HyperinferTest"] * 2
+    assert [post.told["status"] for post in receiver.posts] == ["firing", "resolved"]
+
+
 async def test_without_receivers_alerts_are_there_all_the_same(tmp_path: Path) -> None:
     house = House(tmp_path)
     async with house.open() as alerts:

@@ -105,6 +105,8 @@ def _card(alert: Alert) -> str:
 def _headline(notice: Notice) -> str:
     if not notice.firing:
         return "It is well again." if len(notice.resolved) == 1 else f"{len(notice.resolved)} things are well again."
+    if all(alert.severity == "info" for alert in notice.firing):
+        return "For your information."
     return "Something is not well." if len(notice.firing) == 1 else f"{len(notice.firing)} things are not well."
 
 
