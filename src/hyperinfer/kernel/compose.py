@@ -163,7 +163,7 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock, process: ProcessM
                 part.worker.open(context, own) as opened,
                 _serving(part, context, opened, dispatcher, endpoint, net) as addresses,
             ):
-                yield Running(
+                worker = Running(
                     wtype=part.worker.name,
                     name=paths.name,
                     public_key=identity.public_key,
@@ -171,6 +171,8 @@ async def _one(part: Part, home: Path, net: Net, clock: Clock, process: ProcessM
                     own=own,
                     not_ready=opened.not_ready,
                 )
+                with logs.apart():
+                    yield worker
 
 
 @asynccontextmanager

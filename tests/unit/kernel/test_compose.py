@@ -13,6 +13,7 @@ import pytest
 from hyperinfer.contracts.common import HEALTH, PING
 from hyperinfer.contracts.method import Method, Nothing, members
 from hyperinfer.errors import ConfigError, IdentityError, PeerUnreachable, StartError
+from hyperinfer.facilities import labels
 from hyperinfer.kernel import status
 from hyperinfer.kernel.calls import Call, Caller, route
 from hyperinfer.kernel.compose import net_settings
@@ -74,6 +75,7 @@ async def test_workers_start_in_order_find_each_other_and_stop_in_reverse(tmp_pa
         shown = json.loads((tmp_path / "status" / "auth.json").read_text())
         assert shown["publicKey"] == running["auth"].public_key.hex()
         assert shown["addresses"] == running["auth"].addresses
+        assert labels.CURRENT.get().worker == "", "what is said here is the process's own"
     assert diary.lines == [
         *("auth starts", "gateway starts"),
         *("gateway drains", "gateway stops", "auth drains", "auth stops"),

@@ -129,6 +129,17 @@ def joined(worker: str) -> Iterator[None]:
         labels.CURRENT.set(before)  # no token: fixtures of tests leave in another context than they have entered
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is logged in this block is no worker's but the process's, though it is within the block of one that has joined."""
+    before = labels.CURRENT.get()
+    labels.CURRENT.set(labels.NONE)
+    try:
+        yield
+    finally:
+        labels.CURRENT.set(before)  # no token, as above
+
+
 def log_as_library() -> None:
     """Log to the standard library's loggers named `hyperinfer…`, which say nothing unless the application wants to hear it.
 

@@ -181,6 +181,17 @@ def test_what_a_worker_logs_is_its_own_also_in_its_tasks() -> None:
     ]
 
 
+def test_what_the_process_says_beside_its_workers_is_no_workers() -> None:
+    stream = io.StringIO()
+    log.configure(level="info", stream=stream)
+    with log.joined("auth"), log.apart(), log.joined("gateway"):
+        structlog.get_logger("x").info("starting")
+        with log.apart():
+            structlog.get_logger("x").info("running")
+        structlog.get_logger("x").info("stopping")
+    assert [json.loads(line).get("worker") for line in stream.getvalue().splitlines()] == ["gateway", None, "gateway"]
+
+
 def test_a_library_is_heard_only_where_the_application_listens(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
