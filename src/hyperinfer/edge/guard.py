@@ -116,7 +116,7 @@ class Guard:
             await answer.fail(STOPPING, self._writer(scope["path"]))
             raise
         except Exception:  # the edge of HTTP: a fault of ours is logged once and hides its internals
-            log.exception("request_failed", method=scope["method"])
+            log.exception("request_failed", method=scope["method"], route=self._requests.route_of(scope))
             seen.error = OUR_FAULT.code
             await answer.fail(OUR_FAULT, self._writer(scope["path"]))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from hyperinfer.contracts.logs import LogPage, LogQuery
 from hyperinfer.contracts.method import Meta
@@ -13,7 +14,7 @@ from hyperinfer.contracts.metrics import Figures, HistoryQuery, SilenceAlert
 from hyperinfer.edge import live
 from hyperinfer.errors import DeadlineExceeded, Draining, Forbidden, Unavailable
 from hyperinfer.kernel.calls import Send
-from hyperinfer.testing.gateway import FakeGateway
+from hyperinfer.testing.gateway import FakeGateway, always
 
 from .conftest import Serve
 from .samples import ALERT, HEALTH, KEY, gateway_of
@@ -208,3 +209,13 @@ async def test_followed_lines_come_page_by_page(serve: Serve) -> None:
     async with client.get(f"{LOGS}?follow=true", headers=KEY) as answer:
         lines = [msgspec.json.decode(line) for line in (await answer.text()).splitlines() if line]
     assert lines == [{"event": "one"}, {}, {"missing": {"gpu": "It is away.", "web": "It has gone."}}]
+
+
+async def test_a_fault_of_ours_is_logged_with_its_route_and_nothing_that_a_client_wrote(serve: Serve) -> None:
+    client = await serve(FakeGateway(silenceAlert=always(RuntimeError("secret"))))
+    with capture_logs() as told:
+        async with client.post("/api/admin/alerts/mine/silence?x=1", json={}, headers=KEY) as answer:
+            assert answer.status == 500
+    [line] = [line for line in told if line["event"] == "request_failed"]
+    assert (line["method"], line["route"]) == ("POST", "/api/admin/alerts/{id}/silence")
+    assert "mine" not in str({name: value for name, value in line.items() if name != "exc_info"})

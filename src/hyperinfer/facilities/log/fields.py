@@ -22,6 +22,7 @@ MAX_FIELDS = 40
 MAX_NAMES = 100
 NAME = re.compile(r"[\w.:@/+,=()~-]+(?: [\w.:@/+,=()~-]+){0,5}")
 MAX_NAME_CHARS = 200
+ROUTE = re.compile(r"none|(?:/(?:[\w.:-]*|\{[\w:]+\}))+")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]{5,15}(?:Z|[+-]\d\d:\d\d)?")
 MAX_SENTENCE_CHARS = 400
 MAX_PATH_CHARS = 500
@@ -64,6 +65,12 @@ def path(value: Any) -> Any:
     """A file or folder of this machine."""
     text = str(value) if isinstance(value, str | PurePath) else ""
     return without_secrets(text) if text.isprintable() and 0 < len(text) <= MAX_PATH_CHARS else HIDDEN
+
+
+def route(value: Any) -> Any:
+    """A route as the table of routes calls it, with the names of its parts in braces: never a path that a client wrote."""
+    is_route = isinstance(value, str) and len(value) <= MAX_NAME_CHARS and ROUTE.fullmatch(value) is not None
+    return without_secrets(value) if is_route else HIDDEN
 
 
 def url(value: Any) -> Any:
@@ -114,6 +121,7 @@ FIELDS: Mapping[str, Show] = {
     **_each(trace, "exception"),
     # calls, and what their handlers note
     **_each(name, "method", "status", "model", "kind", "asked", "finish", "cache", "by"),
+    **_each(route, "route"),
     **_each(number, "duration_ms", "queued_ms", "first_token_ms", "prompt_tokens", "completion_tokens"),
     **_each(number, "attempts", "resumed", "streamed", "estimated"),
     # what there is, and how it stands
