@@ -19,10 +19,10 @@ from hyperinfer.kernel import swarm as swarms
 from hyperinfer.kernel.members import Members
 from hyperinfer.testing.clock import ManualClock
 from hyperinfer.testing.gateway import FakeGateway, always
-from hyperinfer.workers.metrics.collecting.collector import Collector
+from hyperinfer.workers.metrics.collecting.collector import MAX_SENTENCE_CHARS, Collector
 from hyperinfer.workers.metrics.collecting.figures import MAX_MODELS
 from hyperinfer.workers.metrics.collecting.meters import Meters
-from hyperinfer.workers.metrics.collecting.worker import MAX_LINKS
+from hyperinfer.workers.metrics.collecting.worker import MAX_LINKS, MAX_LINKS_IN_ALL
 from hyperinfer.workers.metrics.config import CollectSettings
 
 HEALTH = Health(status="ready", service="inference", version="1", uptime_s=10.0, process="p")
@@ -265,6 +265,33 @@ async def test_itself_it_does_not_tell_that_it_has_asked_nobody(asked: Asked) ->
     await asked.round()
     assert heard == {"gpu": False, "metrics": True}
     assert asked.collector.has_collected
+
+
+async def test_of_many_workers_fewer_links_are_told_those_in_trouble_first(asked: Asked) -> None:
+    """Each has links to all the others, and all of them go out in one message."""
+    well = [PeerLink(key=f"{number}", name="x", roles=(), how="direct") for number in range(250)]
+    links = PeerLinks(links=(*well, PeerLink(key="away", name="y", roles=(), how="none", reason="refused")))
+    for number in range(100):
+        asked.worker(f"gpu-{number}").answers["getLinks"] = always(links)
+    workers = await asked.round()
+    assert sum(len(worker.links) for worker in workers.values()) == MAX_LINKS_IN_ALL
+    assert {worker.links[0].key for worker in workers.values()} == {"away"}
+    assert workers["gpu-0"].links_left_out == 251 - MAX_LINKS_IN_ALL // 100
+
+
+@pytest.mark.parametrize("what", ["health", "links"])
+async def test_who_says_too_much_of_itself_is_taken_to_make_no_sense(asked: Asked, what: str) -> None:
+    broken = asked.worker("broken")
+    if what == "health":
+        broken.answers["getServiceHealth"] = always(replace(HEALTH, reasons=("x" * 20_000,)))
+    else:
+        link = PeerLink(key="k", name="x" * 2_000_000, roles=(), how="direct")
+        broken.answers["getLinks"] = always(PeerLinks(links=(link,)))
+    asked.worker("silent").answers["getServiceHealth"] = always(PeerUnreachable("x" * 1_000_000))
+    workers = await asked.round()
+    assert workers["broken"].state == "never_seen"
+    assert "longer than" in workers["broken"].reasons[0]
+    assert len(workers["silent"].reasons[0]) == MAX_SENTENCE_CHARS
 
 
 async def test_figures_that_are_no_numbers_end_no_round(asked: Asked) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
-from hyperinfer.contracts.common import HEALTH, LINKS, METRICS, Health, PeerLink
+from hyperinfer.contracts.common import HEALTH, LINKS, METRICS, Health, PeerLink, PeerLinks
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.errors import DeadlineExceeded, HyperinferError, TooLarge, UnknownMethod
 from hyperinfer.facilities.clock import Clock
@@ -20,11 +22,18 @@ from hyperinfer.workers.metrics.collecting.swarm import Swarm
 from hyperinfer.workers.metrics.collecting.worker import Worker
 from hyperinfer.workers.metrics.config import CollectSettings
 
+R = TypeVar("R", Health, PeerLinks)
+
 log = structlog.get_logger(__name__)
 
 WELL_AT_ONCE = 32
 AWAY_AT_ONCE = 8
 """Workers that did not answer the last time wait in a line of their own, for they may take as long as they are allowed to."""
+
+MAX_HEALTH_BYTES = 16 * 1024
+MAX_LINKS_BYTES = 1024 * 1024
+"""Whoever says more than that of itself is taken for one who makes no sense."""
+MAX_SENTENCE_CHARS = 500
 
 Took = Callable[[Swarm], None]
 
@@ -121,12 +130,12 @@ class Collector:
     async def _asked(
         self, caller: Caller, worker: Worker, timeout_s: float
     ) -> tuple[Health, str, tuple[PeerLink, ...]]:
-        health = await self._health(caller, timeout_s)
+        health = _of_size(await self._health(caller, timeout_s), MAX_HEALTH_BYTES)
         shown = await caller.call(METRICS, Nothing(), timeout_s=timeout_s)
         links: tuple[PeerLink, ...] = ()
         if worker.tells_links or health.process != (worker.health.process if worker.health else ""):
             try:
-                links = (await caller.call(LINKS, Nothing(), timeout_s=timeout_s)).links
+                links = _of_size(await caller.call(LINKS, Nothing(), timeout_s=timeout_s), MAX_LINKS_BYTES).links
                 worker.tells_links = True
             except UnknownMethod:
                 worker.tells_links = False
@@ -148,7 +157,7 @@ class Collector:
         self._meters.failed(error.code)
         if worker.is_here:
             log.warning("worker_lost", name=worker.asked.name, wtype=worker.wtype, reason=error.message)
-        worker.trouble = error.message
+        worker.trouble = error.message[:MAX_SENTENCE_CHARS]
 
     def _take(self, worker: Worker, health: Health, text: str, links: tuple[PeerLink, ...]) -> None:
         if not worker.is_here:
@@ -186,3 +195,10 @@ class Collector:
         self._meters.round_s.observe(took_s)
         self._meters.series.set(self.swarm.series)
         self._meters.show_states([worker.state for worker in workers])
+
+
+def _of_size(reply: R, most_bytes: int) -> R:
+    """A reply, if it is no longer than that: what a worker says of itself is told on to everybody who watches."""
+    if len(msgspec.json.encode(reply)) > most_bytes:
+        raise TooLarge(f"What it says of itself is longer than {most_bytes} bytes.", limit_bytes=most_bytes)
+    return reply

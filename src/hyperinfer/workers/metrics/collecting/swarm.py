@@ -54,6 +54,7 @@ class Swarm:
 
     def _health(self, key: str, worker: Worker) -> WorkerHealth:
         health, links = worker.health, worker.links if worker.is_here else ()
+        told_links = worker.told_links(len(self.known)) if links else ()
         figures = figures_of(self, key, worker.wtype)
         trips_s = [link.round_trip_s for link in links if link.round_trip_s is not None]
         if figures.round_trip_s is None and trips_s:
@@ -70,8 +71,8 @@ class Swarm:
             uptime_s=health.uptime_s if health and worker.is_here else None,
             figures=figures,
             models=models_of(self, key),
-            links=links,
-            links_left_out=worker.links_left_out if worker.is_here else 0,
+            links=told_links,
+            links_left_out=len(links) - len(told_links),
         )
 
     # --- as a View ------------------------------------------------------------------------------------------------

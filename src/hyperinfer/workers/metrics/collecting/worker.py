@@ -4,11 +4,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hyperinfer.contracts.common import Health, PeerLink
+from hyperinfer.protocol.link_words import NOT_TRIED
 from hyperinfer.workers.metrics.collecting.members import Asked
 from hyperinfer.workers.metrics.collecting.memory import Memory
 
 MAX_LINKS = 256
-"""So many of its links are told at most, and of the others how many they are."""
+"""So many of its links are told at most, and of the others how many they are; fewer where there are many workers, for each has links
+to all the others, and all of them are told in one message."""
+MAX_LINKS_IN_ALL = 8000
+MIN_LINKS = 8
+WELL = frozenset({"here", "direct", "punched", "relayed"})
 
 
 @dataclass(slots=True)
@@ -20,7 +25,6 @@ class Worker:
     memory: Memory
     health: Health | None = None
     links: tuple[PeerLink, ...] = ()
-    links_left_out: int = 0
     seen_at: datetime | None = None
     trouble: str = ""
     refused: str = ""
@@ -60,9 +64,16 @@ class Worker:
         """The labels of all that it shows."""
         return {"worker": self.asked.name, "wtype": self.wtype}
 
+    def told_links(self, workers: int) -> tuple[PeerLink, ...]:
+        """The links that are told of it among so many workers; where they are too many, those first that are not well."""
+        most = min(MAX_LINKS, max(MIN_LINKS, MAX_LINKS_IN_ALL // max(1, workers)))
+        if len(self.links) <= most:
+            return self.links
+        return tuple(sorted(self.links, key=lambda link: link.how in WELL or link.reason == NOT_TRIED)[:most])
+
     def answered(self, health: Health, links: tuple[PeerLink, ...], now: datetime) -> bool:
         """It has answered; says whether it had begun anew since it was asked before."""
         before, self.health = self.health, health
-        self.links, self.links_left_out = links[:MAX_LINKS], max(0, len(links) - MAX_LINKS)
+        self.links = links
         self.seen_at, self.trouble = now, ""
         return before is not None and (before.process != health.process or health.uptime_s < before.uptime_s)
