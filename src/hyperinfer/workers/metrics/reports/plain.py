@@ -24,7 +24,7 @@ from hyperinfer.workers.metrics.reports.figures import (
 
 COLUMNS = 78
 """What terminals and e-mail programs show without breaking a line."""
-BAR = 20
+BAR, GAP = 20, "  "
 NOTHING = "Nothing was asked in this time."
 LABEL = 30
 
@@ -82,18 +82,22 @@ def _totals(report: Report) -> Iterator[str]:
 def _table(title: str, rows: Sequence[Row], columns: int, currency: str | None) -> Iterator[str]:
     if not rows:
         return
-    most = max(row.tokens for row in rows) or 1
     yield ""
     yield f"{title:<{columns + 2}}{'requests':>11}{'tokens':>15}"
-    for row in rows:
-        name = row.label if len(row.label) <= columns else row.label[: columns - 1] + "…"
-        line = f"  {name:<{columns}}{count(row.sums.requests):>11}{count(row.tokens):>15}"
-        if currency and (cost := money(row.sums.cost)):
-            line += f"{cost:>10} {currency}"
-        if row.present is not None:
-            line += f"  up {percent(row.present)}"
-        room = min(BAR, COLUMNS - len(line) - 2)
-        yield f"{line}  {'#' * round(room * row.tokens / most)}".rstrip() if room > 0 else line
+    lines = [_cells(row, columns, currency) for row in rows]
+    room = min(BAR, COLUMNS - max(map(len, lines)) - len(GAP))
+    most = max(row.tokens for row in rows) or 1
+    for row, line in zip(rows, lines, strict=True):
+        bar = "#" * round(room * row.tokens / most)
+        yield f"{line:<{max(map(len, lines))}}{GAP}{bar}".rstrip()
+
+
+def _cells(row: Row, columns: int, currency: str | None) -> str:
+    name = row.label if len(row.label) <= columns else row.label[: columns - 1] + "…"
+    line = f"  {name:<{columns}}{count(row.sums.requests):>11}{count(row.tokens):>15}"
+    if currency and (cost := money(row.sums.cost)):
+        line += f"{cost:>10} {currency}"
+    return line if row.present is None else f"{line}{GAP}up {percent(row.present)}"
 
 
 def _times(report: Report) -> Iterator[str]:
@@ -101,9 +105,9 @@ def _times(report: Report) -> Iterator[str]:
     if not timed:
         return
     yield ""
-    yield f"{'Times':<16}{'half':>10}{'95 %':>10}{'99 %':>10}   of what went well took at most"
+    yield f"{'Took at most':<16}{'half':>14}{'95 %':>14}{'99 %':>14}   (if it went well)"
     for name, one in timed:
-        yield f"  {name:<14}{duration(one.p50):>10}{duration(one.p95):>10}{duration(one.p99):>10}"
+        yield f"  {name:<14}{duration(one.p50):>14}{duration(one.p95):>14}{duration(one.p99):>14}"
 
 
 def _failures(report: Report) -> Iterator[str]:
