@@ -149,6 +149,7 @@ async def _welcome(
         say(line)
     if model == SMOLLM2.model:
         note(SMALL)
+    note("`hyperinfer top`, in another terminal, shows what it does.")
     note("Ctrl-C stops it.")
 
 

@@ -18,14 +18,14 @@ MODEL_TITLES = ("model", "worker", "state", "slots", "queued", "tok/s", "first t
 MODEL_SPARE = ("first token", "state", "tok/s", "queued")
 
 
-def show(gateway: str, health: "SystemHealth") -> None:
+def show(place: str, health: "SystemHealth") -> None:
     """Print it."""
     sums = totals(health)
     errors = "" if sums.error_rate is None else f", {words.share(sums.error_rate)} errors"
     slots = "" if sums.slots is None else f"{sums.busy or 0} of {sums.slots} busy"
     show_facts(
         [
-            ("gateway", gateway),
+            ("told by", place),
             ("status", health.status),
             ("requests", "" if sums.requests_per_s is None else f"{words.rate(sums.requests_per_s)}/s{errors}"),
             ("p95", "" if sums.latency_p95_s is None else words.seconds(sums.latency_p95_s)),
