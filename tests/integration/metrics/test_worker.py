@@ -24,8 +24,9 @@ from hyperinfer.contracts.metrics import (
     at_metrics,
 )
 from hyperinfer.errors import Forbidden
+from hyperinfer.facilities.clock import SystemClock
 from hyperinfer.facilities.net.memory import MemoryNet
-from hyperinfer.kernel.compose import Part, Running
+from hyperinfer.kernel.compose import Part, Running, running
 from hyperinfer.testing.asking import AskingGateway
 from hyperinfer.testing.eventually import eventually
 from hyperinfer.testing.inference import FakeInference
@@ -87,6 +88,21 @@ async def test_everybody_is_shown(tmp_path: Path) -> None:
             assert status == 200
             assert f'service="{target["labels"]["wtype"]}"' in text
             assert "wtype=" not in text, "Prometheus adds these by itself"
+
+
+async def test_a_stranger_says_that_it_is_one(tmp_path: Path) -> None:
+    async with swarm([part(AUTH, home=tmp_path)], home=tmp_path):
+        pass
+    alone = running([part(METRICS, home=tmp_path, **QUICK)], home=tmp_path, net=MemoryNet(), clock=SystemClock())
+    async with (
+        alone as (metrics,),
+        aiohttp.ClientSession() as session,
+        session.get(f"{metrics.addresses['observe']}/readyz") as reply,
+    ):
+        assert reply.status == 503
+        [reason] = (await reply.json())["reasons"]
+        assert "no member" in reason
+        assert "hyperinfer join" in reason
 
 
 async def test_a_worker_that_goes_is_shown_as_gone(tmp_path: Path) -> None:

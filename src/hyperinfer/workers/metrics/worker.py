@@ -22,6 +22,11 @@ from hyperinfer.workers.metrics.service import SystemFeed
 from hyperinfer.workers.metrics.serving.routes import ServingRoutes
 from hyperinfer.workers.metrics.view import View
 
+STRANGER = (
+    "It is no member of the swarm, so that nobody tells it anything: `hyperinfer invite --role metrics` on auth's machine, "
+    "`hyperinfer join` here."
+)
+
 
 @asynccontextmanager
 async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncIterator[Service]:
@@ -52,6 +57,8 @@ async def open_metrics(context: Context[MetricsSettings], own: Caller) -> AsyncI
     )
 
     def not_ready() -> Sequence[str]:
+        if not members.roles(context.identity.public_key):
+            return (STRANGER,)
         return () if collector.has_collected else ("The workers have not been asked yet.",)
 
     async with (
