@@ -30,7 +30,8 @@ class RecordMetric(Wire, frozen=True):
 
 class Figures(Wire, frozen=True, omit_defaults=False):
     """What a worker does just now; rates are means over the last minute, latencies over the last five. What does not apply, or is
-    not known yet, is none. `cpu` is in cores, `error_rate` the share of requests that failed by our fault."""
+    not known yet, is none. `cpu` is in cores, `error_rate` the share of requests that failed by our fault. `answered` is 1 if the worker answered
+    the last time, 0 if it did once and no longer does; over time it is the part of the time in which it answered."""
 
     requests_per_s: float | None = None
     error_rate: float | None = None
@@ -47,6 +48,7 @@ class Figures(Wire, frozen=True, omit_defaults=False):
     open_files: int | None = None
     loop_lag_s: float | None = None
     round_trip_s: float | None = None
+    answered: int | None = None
 
 
 class ModelFigures(Wire, frozen=True, omit_defaults=False):

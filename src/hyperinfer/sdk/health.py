@@ -32,7 +32,8 @@ class PeerLink(msgspec.Struct, frozen=True, kw_only=True):
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker does just now: rates over the last minute, latencies over the last five. What does not apply, or is not
-    known yet, is null. `cpu` is in cores, `error_rate` the share of requests that failed by our fault."""
+    known yet, is null. `cpu` is in cores, `error_rate` the share of requests that failed by our fault. `answered` is 1 if the worker
+    answered the last time, 0 if it did once and no longer does; over time it is the part of the time in which it answered."""
 
     requests_per_s: float | None = None
     error_rate: float | None = None
@@ -49,6 +50,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     open_files: int | None = None
     loop_lag_s: float | None = None
     round_trip_s: float | None = None
+    answered: int | None = None
 
 
 class ModelFigures(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,6 +110,7 @@ async def test_who_does_not_answer_is_lost_and_says_why(asked: Asked) -> None:
     assert (after["gpu"].state, after["gpu"].reasons) == ("lost", ("The peer is offline.",))
     assert after["gpu"].seen_at == before["gpu"].seen_at
     assert after["gpu"].figures.in_flight is None
+    assert (before["gpu"].figures.answered, after["gpu"].figures.answered) == (1, 0)
     assert 'n_total{worker="gpu"' not in asked.text
     assert 'ai_platform_worker_up{worker="gpu",wtype="inference"} 0' in asked.text
     assert 'n_total{worker="other"' in asked.text
@@ -153,7 +154,7 @@ async def test_metrics_that_are_too_much_are_refused_and_said(
     asked.worker("huge", text="".join(f'n_total{{a="{number}"}} 1\n' for number in range(100)))
     asked.worker("small")
     workers = await asked.round()
-    assert workers["huge"].state == "degraded"
+    assert (workers["huge"].state, workers["huge"].figures.answered) == ("degraded", 1)
     assert "not collected" in workers["huge"].reasons[-1]
     assert workers["small"].state == "ready"
     assert asked.sample("ai_platform_collect_refused_total", reason=reason) == 1

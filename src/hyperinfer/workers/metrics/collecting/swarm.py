@@ -55,7 +55,7 @@ class Swarm:
     def _health(self, key: str, worker: Worker) -> WorkerHealth:
         health, links = worker.health, worker.links if worker.is_here else ()
         told_links = worker.told_links(len(self.known)) if links else ()
-        figures = figures_of(self, key, worker.wtype)
+        figures = replace(figures_of(self, key, worker.wtype), answered=int(worker.is_here) if health else None)
         trips_s = [link.round_trip_s for link in links if link.round_trip_s is not None]
         if figures.round_trip_s is None and trips_s:
             figures = replace(figures, round_trip_s=sum(trips_s) / len(trips_s))

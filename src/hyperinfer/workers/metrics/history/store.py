@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 FILE = "history.sqlite"
 ASIDE = "history.damaged.sqlite"
-VERSION = 1
+VERSION = 2
 BUSY_S = 5.0
 READ_S = 10.0
 STEPS_BETWEEN_LOOKS = 10_000

@@ -8,8 +8,7 @@ from hyperinfer.errors import BadRequest, Unavailable
 from hyperinfer.workers.metrics.reports.making import Presence
 from hyperinfer.workers.metrics.reports.periods import Period
 
-SIGN = "memory_bytes"
-"""A figure that every worker has whenever it answers."""
+SIGN = "answered"
 STEP_S = {"daily": 60, "weekly": 600}
 
 
@@ -21,7 +20,7 @@ class Asked(Protocol):
 
 
 def presence_in(history: Asked) -> Presence:
-    """Out of the minutes (of a week: ten minutes) in which anybody answered, those in which each did: while the metrics worker itself
+    """Of the minutes (of a week: ten minutes) in which anybody answered, the part in which each did: while the metrics worker itself
     was away, nothing is known of anybody. Where there is no history, nothing is known at all."""
 
     async def presence(period: Period) -> Mapping[str, float]:
@@ -41,7 +40,8 @@ def shares(history: History, *, end: float) -> Mapping[str, float]:
     """The part of the watched steps before the end in which each worker answered."""
     steps = max(0, int(end - history.start) // history.step_s)
     answered = {
-        one.worker: {at for at, value in enumerate(one.values[:steps]) if value is not None} for one in history.series
+        one.worker: {at: value for at, value in enumerate(one.values[:steps]) if value is not None}
+        for one in history.series
     }
-    watched: set[int] = set().union(*answered.values())
-    return {worker: len(seen) / len(watched) for worker, seen in answered.items() if seen} if watched else {}
+    watched = {at for seen in answered.values() for at, value in seen.items() if value}
+    return {worker: sum(seen.values()) / len(watched) for worker, seen in answered.items() if seen} if watched else {}

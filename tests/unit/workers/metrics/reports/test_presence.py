@@ -25,8 +25,8 @@ def history(folder: Path, clock: ManualClock, *, enabled: bool = True) -> Histor
     return History(settings, folder, interval_s=STEP_S, clock=clock, meters=Meters(CollectorRegistry()))
 
 
-def seen(key: str, memory: int | None) -> WorkerHealth:
-    return WorkerHealth(key=key, name="", wtype="inference", state="ready", figures=Figures(memory_bytes=memory))
+def seen(key: str, answered: int | None) -> WorkerHealth:
+    return WorkerHealth(key=key, name="", wtype="inference", state="ready", figures=Figures(answered=answered))
 
 
 async def test_of_a_day_and_of_a_week(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ async def test_of_a_day_and_of_a_week(tmp_path: Path) -> None:
     kept = history(tmp_path, clock)
     async with kept.running():
         for minute in range(200):
-            laptop = seen(LAPTOP, 1 if minute < 50 else None)
-            kept.collected(SimpleNamespace(now=clock.now(), workers=(seen(GPU, 1), laptop)))
+            laptop, never = seen(LAPTOP, int(minute < 50)), seen("never", None)
+            kept.collected(SimpleNamespace(now=clock.now(), workers=(seen(GPU, 1), laptop, never)))
             clock.advance(STEP_S)
             if minute % 10 == 9:
                 await kept.write()
