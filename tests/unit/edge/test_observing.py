@@ -170,6 +170,18 @@ async def test_history_takes_figures_with_commas_or_all(serve: Serve) -> None:
     assert second == HistoryQuery(figures=Figures.__struct_fields__, since="2026-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("path", [LOGS, "/api/admin/metrics/history"])
+@pytest.mark.parametrize(
+    "moment", ["yesterday", "2026-01-01", "0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"]
+)
+async def test_what_is_no_moment_is_refused_before_anybody_is_asked(serve: Serve, path: str, moment: str) -> None:
+    gateway = gateway_of()
+    client = await serve(gateway)
+    async with client.get(f"{path}?since={moment}", headers=KEY) as answer:
+        assert (answer.status, (await answer.json())["error"]["param"]) == (400, "since")
+    assert not gateway.calls
+
+
 async def test_alerts_are_listed_and_silenced(serve: Serve) -> None:
     gateway = gateway_of()
     client = await serve(gateway)

@@ -1,7 +1,7 @@
 """The swarm's health for administrators: `/api/admin/{system,metrics/history,alerts,logs}`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import cast
 
 import msgspec
@@ -108,7 +108,8 @@ def _check_times(query: HistoryQuery | LogQuery) -> None:
             continue
         try:
             moment = datetime.fromisoformat(text)
-        except ValueError:
+            moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             moment = None
         if moment is None or moment.tzinfo is None:
             raise BadRequest(f"{name} takes a moment as 2026-11-21T18:00:00Z.", param=name)
