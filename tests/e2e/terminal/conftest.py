@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import ECHO, Child, Starter, environment, free_port
+from tests.e2e.conftest import ECHO, Child, Starter, environment, free_port, ran
 
 TALKS = {"HYPERINFER_INFERENCE__ECHO__TOKENS": "100000", "HYPERINFER_INFERENCE__ECHO__TOKEN_S": "0.02"}
 
@@ -13,6 +13,7 @@ Env = dict[str, str]
 TERMINAL = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "HYPERINFER_COMMON__OBSERVE__PORT": "0"}
 """What kind of terminal it is, and no port on which another's worker may be: that would be told in the middle of the screen."""
 QUIET = ECHO | TERMINAL
+OFTEN = {"HYPERINFER_METRICS__COLLECT__INTERVAL_S": "0.5", "HYPERINFER_METRICS__COLLECT__TIMEOUT_S": "0.4"}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,15 @@ def echoing(served: Callable[..., tuple[Child, Env]]) -> Env:
 def talking(served: Callable[..., tuple[Child, Env]]) -> Env:
     """Beside a gateway whose answers do not end."""
     return served(**TALKS)[1]
+
+
+@pytest.fixture(scope="module")
+def administered(served: Callable[..., tuple[Child, Env]]) -> tuple[Child, Env]:
+    """Beside a whole swarm in one process, in the session of its administrator."""
+    child, env = served(**OFTEN)
+    password = child.fact("password").split()[0]
+    assert ran("login", "admin", env=env, stdin=password + "\n").returncode == 0
+    return child, env
 
 
 @pytest.fixture

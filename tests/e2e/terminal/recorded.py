@@ -4,7 +4,7 @@ import re
 import signal
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -65,6 +65,15 @@ class Recorded:
         """Wait until this stands anywhere; gives all the lines."""
         self._wait(lambda: re.search(pattern, self.text, re.MULTILINE) is not None, timeout_s, f"for {pattern!r}")
         return self.text
+
+    def until_seen(self, holds: Callable[[list[str]], bool], timeout_s: float = 20.0) -> list[str]:
+        """Wait until the screen is so; gives its lines."""
+
+        def seen() -> list[str]:
+            return [line.rstrip() for line in self.screen.display]
+
+        self._wait(lambda: holds(seen()), timeout_s, "for the screen")
+        return seen()
 
     def ended(self, timeout_s: float = 20.0) -> int:
         """Wait for the end; gives the exit code as a shell has it."""
@@ -128,3 +137,8 @@ class Recorded:
             self.process.wait()
         with suppress(OSError):
             self.process.close(force=True)
+
+
+def has(*words: str) -> Callable[[list[str]], bool]:
+    """Whether a screen shows all of these."""
+    return lambda lines: all(any(word in line for line in lines) for word in words)

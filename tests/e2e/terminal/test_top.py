@@ -1,29 +1,18 @@
-"""The live view on a terminal: at every size, key by key, and through the loss of its gateway."""
+"""The live view on a terminal: at every size, and key by key."""
 
 import signal
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from tests.e2e.conftest import Child, Starter, ran
+from tests.e2e.conftest import Child, ran
 
 from .conftest import Env
-from .recorded import CTRL_C, Recorded
+from .recorded import CTRL_C, Recorded, has
 
 pytestmark = pytest.mark.slow
 
-OFTEN = {"HYPERINFER_METRICS__COLLECT__INTERVAL_S": "0.5", "HYPERINFER_METRICS__COLLECT__TIMEOUT_S": "0.4"}
 WORKERS = ("auth", "gateway", "inference", "metrics")
 OTHER_SCREEN, BACK = "\x1b[?1049h", "\x1b[?1049l"
-
-
-@pytest.fixture(scope="module")
-def administered(served: Callable[..., tuple[Child, Env]]) -> tuple[Child, Env]:
-    """Beside a whole swarm in one process, in the session of its administrator."""
-    child, env = served(**OFTEN)
-    password = child.fact("password").split()[0]
-    assert ran("login", "admin", env=env, stdin=password + "\n").returncode == 0
-    return child, env
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +20,10 @@ def env(administered: tuple[Child, Env]) -> Env:
     return administered[1]
 
 
-def shown(top: Recorded) -> list[str]:
-    """What is on the screen."""
-    return [line.rstrip() for line in top.screen.display]
-
-
-def until(top: Recorded, holds: Callable[[list[str]], bool], timeout_s: float = 20.0) -> list[str]:
-    """Wait until the screen is so."""
-    top._wait(lambda: holds(shown(top)), timeout_s, "for the screen")
-    return shown(top)
-
-
-def has(*words: str) -> Callable[[list[str]], bool]:
-    return lambda lines: all(any(word in line for line in lines) for word in words)
-
-
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (40, 15)], ids=["80x24", "40x15"])
 def test_it_shows_the_swarm_and_leaves_the_terminal_as_it_was(env: Env, columns: int, lines: int) -> None:
     with Recorded("top", env=env, columns=columns, lines=lines) as top:
-        screen = until(top, has("WORKER", *WORKERS, " ok", "q quit"))
+        screen = top.until_seen(has("WORKER", *WORKERS, " ok", "q quit"))
         assert screen[0].startswith("hyperinfer")
         assert "requests/s" in screen[1]
         assert screen[-1].lstrip().startswith("q quit")
@@ -63,21 +37,21 @@ def test_it_shows_the_swarm_and_leaves_the_terminal_as_it_was(env: Env, columns:
 
 def test_its_keys(env: Env) -> None:
     with Recorded("top", env=env, lines=10) as top:
-        until(top, has("WORKER", "auth"))
+        top.until_seen(has("WORKER", "auth"))
         top.type("?")
-        until(top, has("sort by errors"))
+        top.until_seen(has("sort by errors"))
         top.type("?")
-        until(top, has("WORKER"))
+        top.until_seen(has("WORKER"))
         top.type("p")
-        until(top, lambda screen: "paused" in screen[0])
+        top.until_seen(lambda screen: "paused" in screen[0])
         top.type("p")
-        until(top, lambda screen: "paused" not in screen[0])
+        top.until_seen(lambda screen: "paused" not in screen[0])
         top.type("p")  # so that no alert comes or goes meanwhile
-        before = until(top, lambda screen: "paused" in screen[0])
+        before = top.until_seen(lambda screen: "paused" in screen[0])
         top.type("\x1b[B\x1b[B")
-        until(top, lambda screen: screen[4:7] == before[6:9])
+        top.until_seen(lambda screen: screen[4:7] == before[6:9])
         top.type("\x1b[A\x1b[A")
-        until(top, lambda screen: screen[4:9] == before[4:9])
+        top.until_seen(lambda screen: screen[4:9] == before[4:9])
         top.type(CTRL_C)
         assert top.ended() == 0
         top.left_well()
@@ -85,30 +59,30 @@ def test_its_keys(env: Env) -> None:
 
 def test_it_follows_the_size_of_its_terminal(env: Env) -> None:
     with Recorded("top", env=env) as top:
-        until(top, has("WORKER", "MODEL"))
+        top.until_seen(has("WORKER", "MODEL"))
         top.screen.resize(12, 40)
         top.process.setwinsize(12, 40)
-        screen = until(top, lambda lines: lines[-1].lstrip().startswith("q quit") and "↓" in lines[-1])
+        screen = top.until_seen(lambda lines: lines[-1].lstrip().startswith("q quit") and "↓" in lines[-1])
         assert len(screen) == 12
         top.screen.resize(24, 100)
         top.process.setwinsize(24, 100)
-        until(top, has("WORKER", "MODEL", "LATENCY"))
+        top.until_seen(has("WORKER", "MODEL", "LATENCY"))
         top.type("q")
         assert top.ended() == 0
 
 
 def test_what_is_asked_is_seen(env: Env) -> None:
     with Recorded("top", env=env, columns=120) as top:
-        until(top, has("WORKER"))
+        top.until_seen(has("WORKER"))
         assert ran("ask", "Hello there?", env=env).returncode == 0
-        until(top, lambda screen: screen[1].split()[1] not in ("0", "-") and screen[2].split()[1] not in ("0", "-"))
+        top.until_seen(lambda screen: screen[1].split()[1] not in ("0", "-") and screen[2].split()[1] not in ("0", "-"))
         top.type("q")
         assert top.ended() == 0
 
 
 def test_told_to_end_it_leaves_the_terminal_as_it_was(env: Env) -> None:
     with Recorded("top", env=env) as top:
-        until(top, has("WORKER"))
+        top.until_seen(has("WORKER"))
         top.process.kill(signal.SIGTERM)
         assert top.ended() == 0
         assert BACK in top.raw
@@ -117,7 +91,7 @@ def test_told_to_end_it_leaves_the_terminal_as_it_was(env: Env) -> None:
 
 def test_colours_are_not_for_everybody(env: Env) -> None:
     with Recorded("top", env=env | {"NO_COLOR": "1"}) as top:
-        until(top, has("WORKER"))
+        top.until_seen(has("WORKER"))
         assert top.colours() == set()
         top.type("q")
         assert top.ended() == 0
@@ -134,16 +108,3 @@ def test_a_program_gets_json_until_it_has_enough(env: Env) -> None:
         assert top.ended() == 130
     moments = [line.split('"at":"')[1][:26] for line in top.lines if '"at":"' in line]
     assert all(earlier < later for earlier, later in pairwise(moments))
-
-
-def test_a_lost_gateway_is_said_and_found_again(administered: tuple[Child, Env], start_all: Starter) -> None:
-    child, env = administered
-    with Recorded("top", env=env) as top:
-        until(top, has("WORKER"))
-        assert child.stop() == 0, "whoever watches does not hold up its end"
-        until(top, has("no connection", "Trying again.", "WORKER"))
-        start_all("up", env=env).until_ready()
-        until(top, lambda screen: " ok" in screen[0], 30)
-        top.type("q")
-        assert top.ended() == 0
-        top.left_well()
