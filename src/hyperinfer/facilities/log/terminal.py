@@ -11,6 +11,9 @@ SKIPPED = frozenset({"timestamp", "level", "event", "worker", "member", "logger"
 OF_CALL = frozenset(
     {"method", "status", "duration_ms", "model", "request_id", "prompt_tokens", "completion_tokens", "first_token_ms"}
 )
+USUAL = frozenset({("attempts", 1), ("finish", "stop")})
+"""Facts of a call that went as most do: a person reads on, a program finds them in the file."""
+NO_WAIT_MS = 1.0
 LEVELS = {"debug": "2", "info": "32", "warning": "33", "error": "31;1", "critical": "31;1"}
 COLOURS = ("36", "35", "34", "92", "94", "95", "96", "33")
 """Of workers; red is for what is wrong."""
@@ -62,10 +65,16 @@ class Terminal:
         return words
 
     def _fields(self, event: Mapping[str, Any]) -> list[str]:
-        left_out = SKIPPED | OF_CALL if event.get("event") == EVENT else SKIPPED
+        is_call = event.get("event") == EVENT
+        left_out = SKIPPED | OF_CALL if is_call else SKIPPED
         words = []
         for name, value in event.items():
             if name in left_out or value is None or value is False or value == "":
+                continue
+            if is_call and _is_usual(name, value):
+                continue
+            if value is True:
+                words.append(_text(name))
                 continue
             text = self._id(_text(value)) if name == "request_id" else _quoted(_text(value))
             words.append(f"{self._in(f'{_text(name)}=', '2')}{text}")
@@ -87,6 +96,12 @@ class Terminal:
 
     def _in(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self._colours else text
+
+
+def _is_usual(name: str, value: Any) -> bool:
+    if name == "queued_ms":
+        return isinstance(value, int | float) and value < NO_WAIT_MS
+    return isinstance(value, int | str) and (name, value) in USUAL
 
 
 def _duration(value: Any) -> str:

@@ -34,7 +34,15 @@ def plain(event: dict[str, Any], **options: Any) -> str:
 
 def test_a_call_is_one_short_line() -> None:
     assert plain(CALL) == (
-        "info    gateway    processInferenceRequest ok 12.3 s echo 3→40 tokens first 12 ms req_01234567… attempts=1"
+        "info    gateway    processInferenceRequest ok 12.3 s echo 3→40 tokens first 12 ms req_01234567…"
+    )
+
+
+def test_of_a_call_only_what_is_not_as_usual_is_told_besides() -> None:
+    usual = {**CALL, "streamed": True, "queued_ms": 0.2, "finish": "stop"}
+    assert plain(usual).endswith(" req_01234567… streamed")
+    assert plain({**usual, "attempts": 2, "queued_ms": 40.0, "finish": "length", "streamed": False}).endswith(
+        " req_01234567… attempts=2 queued_ms=40.0 finish=length"
     )
 
 
