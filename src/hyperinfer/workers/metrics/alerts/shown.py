@@ -1,13 +1,18 @@
-"""Values as people read them, in the very words of Prometheus' templates, so that its alerts and ours say the same.
+"""Values as people read them, in the very words of Prometheus' templates, so that its alerts and ours say the same: two digits of a
+share, one behind the point of a time, and of a long time its two largest parts.
 
 Source: `humanizePercentage` and `humanizeDuration` of Prometheus' template/template.go.
 """
 
+import re
 from collections.abc import Callable
 from math import isfinite
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 SMALL = ("m", "u", "n", "p", "f", "a", "z", "y")
+SHARE = ".2g"
+SHORTER = (("([.][0-9])[0-9]+", "1"), ("(d [0-9]+h|h [0-9]+m) .*", "1"))
+"""What is left of a time as Prometheus writes it: the group of that number, of patterns that Go and Python read alike."""
 
 
 def number(value: float) -> str:
@@ -17,11 +22,18 @@ def number(value: float) -> str:
 
 def share(value: float) -> str:
     """A share of one in percent."""
-    return f"{value * 100:.4g}%"
+    return f"{float(format(value, SHARE)) * 100:.4g}%"
 
 
 def duration(value: float) -> str:
-    """A time: `3d 2h 0m 5s`, or with four digits below a minute."""
+    """A time: `3d 2h`, `1m 5s`, `9.8s`."""
+    text = _humanized(value)
+    for pattern, group in SHORTER:
+        text = re.sub(pattern, rf"\{group}", text)
+    return text
+
+
+def _humanized(value: float) -> str:
     if not isfinite(value) or value == 0:
         return f"{value:.4g}" + ("s" if value == 0 else "")
     if abs(value) < 1:
@@ -52,7 +64,13 @@ def _fraction(value: float) -> str:
 
 TEMPLATES: dict[Callable[[float], str], str] = {
     number: '{{ $value | printf "%.0f" }}',
-    share: "{{ $value | humanizePercentage }}",
-    duration: "{{ $value | humanizeDuration }}",
+    share: f'{{{{ $value | printf "%{SHARE}" | humanizePercentage }}}}',
+    duration: " | ".join(
+        (
+            "{{ $value | humanizeDuration",
+            *(f'reReplaceAll "{pattern}" "${{{group}}}"' for pattern, group in SHORTER),
+        )
+    )
+    + " }}",
 }
 """The same in Prometheus' templates."""
