@@ -1,8 +1,9 @@
 """What gateways ask of inference workers: run a request, and say what you have and how busy you are."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from hyperinfer.contracts.method import ANY_MEMBER, Method, Nothing, Wire, members
 
@@ -16,11 +17,17 @@ Cache = Literal["", "hit", "miss"]
 """What the response cache had to do with an answer; nothing, where it was not asked."""
 
 
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Figure = Annotated[float, Meta(ge=0, le=1e12)]
+Tokens = Annotated[int, Meta(ge=0, le=2**31)]
+"""As much as can be reckoned with: workers are not believed to say nothing else."""
+
+
 class Usage(Wire, frozen=True, omit_defaults=False):
     """Tokens as the engine's own tokenizer counted them."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Tokens = 0
+    completion_tokens: Tokens = 0
 
     @property
     def total_tokens(self) -> int:
@@ -82,9 +89,9 @@ class Processed(Wire, frozen=True, omit_defaults=False):
     finish_reason: str
     model: str
     completion: msgspec.Raw = msgspec.Raw(b"null")
-    queued_s: float = 0.0
-    first_token_s: float = 0.0
-    duration_s: float = 0.0
+    queued_s: Figure = 0.0
+    first_token_s: Figure = 0.0
+    duration_s: Figure = 0.0
     cache: Cache = ""
     response: str | None = None
 
@@ -98,29 +105,29 @@ class ModelStatus(Wire, frozen=True, omit_defaults=False):
     `errors` and `served` count since the start. `memory_bytes` is 0 where it is not known.
     """
 
-    name: str
-    backend: str
-    state: str
-    slots: int
-    busy: int
-    queued: int
-    queue_limit: int = 0
-    context_tokens: int = 0
+    name: Annotated[str, Meta(max_length=500)]
+    backend: Annotated[str, Meta(max_length=100)]
+    state: Annotated[str, Meta(max_length=20)]
+    slots: Count
+    busy: Count
+    queued: Count
+    queue_limit: Count = 0
+    context_tokens: Count = 0
     capabilities: tuple[str, ...] = ("chat",)
-    tokens_per_s: float = 0.0
-    first_token_s: float = 0.0
-    error_rate: float = 0.0
-    errors: int = 0
-    served: int = 0
-    memory_bytes: int = 0
+    tokens_per_s: Figure = 0.0
+    first_token_s: Figure = 0.0
+    error_rate: Figure = 0.0
+    errors: Count = 0
+    served: Count = 0
+    memory_bytes: Count = 0
 
 
 class BackendStatus(Wire, frozen=True, omit_defaults=False):
     """One backend of a worker: whether it can be reached, and how many models it has. Why not is in the worker's log."""
 
-    name: str
+    name: Annotated[str, Meta(max_length=100)]
     available: bool
-    models: int = 0
+    models: Count = 0
 
 
 class WorkerStatus(Wire, frozen=True, omit_defaults=False):

@@ -3,14 +3,16 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from hyperinfer.contracts.inference import Processed, ProcessRequest
+from hyperinfer.contracts.inference import Processed, ProcessRequest, Usage
 from hyperinfer.contracts.limits import Limits
 from hyperinfer.errors import BackendFailed
 from hyperinfer.kernel.calls import Call
 from hyperinfer.testing.auth import FakeAuth
-from hyperinfer.testing.inference import FakeInference
+from hyperinfer.testing.inference import FakeInference, echo
 
 from .conftest import House, house
 
@@ -85,3 +87,30 @@ async def test_a_model_that_keeps_failing_shows_as_an_open_breaker(tmp_path: Pat
         look = await shown(running)
     assert look.value("breaker_open", peer="inference-0", model="m") == 1
     assert look.value("workers", state="ready") == 1
+
+
+async def test_a_worker_whose_report_makes_no_sense_spoils_nothing(tmp_path: Path) -> None:
+    broken, well = FakeInference("m"), FakeInference("m")
+    async with house(tmp_path, broken, well) as running:
+        broken.report(slots=10**400)
+        await running.until_seen(inference_0="lost", inference_1="ready")
+        assert [status for status, _ in [await running.chat() for _ in range(3)]] == [200] * 3
+        look = await shown(running)
+    assert look.value("slots", model="m") == 4
+    assert len(well.requests) == 3
+
+
+@pytest.mark.parametrize("tokens", [10**400, -5], ids=["many", "negative"])
+async def test_usage_that_cannot_be_is_not_counted(tmp_path: Path, tokens: int) -> None:
+    lying = FakeInference("m")
+
+    async def lie(request: ProcessRequest, call: Call) -> Processed:
+        return replace(await echo(request, call), usage=Usage(2, tokens))
+
+    lying.answer = lie
+    async with house(tmp_path, lying, retries=0) as running:
+        status, _ = await running.chat()
+        await running.stream()
+        look = await shown(running)
+    assert status == 502
+    assert look.value("tokens_total", model="m", kind="completion") == 3, "what was streamed, as the gateway counts it"
