@@ -27,6 +27,7 @@ from hyperinfer.workers.metrics.config import CollectSettings
 
 HEALTH = Health(status="ready", service="inference", version="1", uptime_s=10.0, process="p")
 OWN = b"o" * 32
+SINCE = "2026-11-21T18:00:00.5+00:00"
 COUNTED = "# TYPE n_total counter\nn_total 1\n"
 
 
@@ -278,6 +279,14 @@ async def test_of_many_workers_fewer_links_are_told_those_in_trouble_first(asked
     assert sum(len(worker.links) for worker in workers.values()) == MAX_LINKS_IN_ALL
     assert {worker.links[0].key for worker in workers.values()} == {"away"}
     assert workers["gpu-0"].links_left_out == 251 - MAX_LINKS_IN_ALL // 100
+
+
+async def test_a_time_that_is_none_is_told_to_nobody(asked: Asked) -> None:
+    """Clients read it as a time, and all that comes with it not at all where it is none."""
+    links = [PeerLink(key="k", name="x", roles=(), how="direct", since=since) for since in ("yesterday", SINCE, None)]
+    asked.worker("broken").answers["getLinks"] = always(PeerLinks(links=tuple(links)))
+    [broken] = (await asked.round()).values()
+    assert [link.since for link in broken.links] == [None, SINCE, None]
 
 
 @pytest.mark.parametrize("what", ["health", "links"])

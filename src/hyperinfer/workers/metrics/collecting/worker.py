@@ -1,7 +1,11 @@
 """One worker as the metrics worker has seen it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from hyperinfer.contracts.common import Health, PeerLink
 from hyperinfer.protocol.link_words import NOT_TRIED
@@ -67,9 +71,10 @@ class Worker:
     def told_links(self, workers: int) -> tuple[PeerLink, ...]:
         """The links that are told of it among so many workers; where they are too many, those first that are not well."""
         most = min(MAX_LINKS, max(MIN_LINKS, MAX_LINKS_IN_ALL // max(1, workers)))
-        if len(self.links) <= most:
-            return self.links
-        return tuple(sorted(self.links, key=lambda link: link.how in WELL or link.reason == NOT_TRIED)[:most])
+        links: Sequence[PeerLink] = self.links
+        if len(links) > most:
+            links = sorted(links, key=lambda link: link.how in WELL or link.reason == NOT_TRIED)[:most]
+        return tuple(map(_readable, links))
 
     def answered(self, health: Health, links: tuple[PeerLink, ...], now: datetime) -> bool:
         """It has answered; says whether it had begun anew since it was asked before."""
@@ -77,3 +82,12 @@ class Worker:
         self.links = links
         self.seen_at, self.trouble = now, ""
         return before is not None and (before.process != health.process or health.uptime_s < before.uptime_s)
+
+
+def _readable(link: PeerLink) -> PeerLink:
+    """A link that every client can read, whatever its worker takes for a time."""
+    try:
+        msgspec.convert(link.since, datetime | None)
+    except msgspec.ValidationError:
+        return replace(link, since=None)
+    return link
