@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from hyperinfer import __version__
 from hyperinfer.contracts.common import Health, MetricsText, PeerLinks, Pong
 from hyperinfer.contracts.method import Nothing
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.metrics import written
 from hyperinfer.facilities.net import NetStatus
 from hyperinfer.kernel.calls import Call
 from hyperinfer.kernel.dispatch import Dispatcher
@@ -55,7 +56,7 @@ class BaseMethods:
         """Its metrics as text. A metrics worker, which asks everybody by itself, is told of this one alone."""
         await self._links.refresh()
         own = "metrics" in call.roles
-        return MetricsText(text=(generate_latest(self._registry) if own else self.metrics_text()).decode())
+        return MetricsText(text=written(self._registry) if own else self.metrics_text().decode())
 
     async def links(self, request: Nothing, call: Call) -> PeerLinks:
         """How it reaches the other members."""
@@ -74,7 +75,7 @@ class BaseMethods:
     def metrics_text(self) -> bytes:
         """What it shows in Prometheus' text format."""
         shown = self._service.metrics_text
-        return generate_latest(self._registry) if shown is None else shown()
+        return written(self._registry).encode() if shown is None else shown()
 
     @property
     def observe_routes(self) -> "Sequence[BaseRoute]":

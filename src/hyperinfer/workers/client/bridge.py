@@ -3,12 +3,13 @@
 import asyncio
 from typing import cast
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
 from hyperinfer.contracts import metrics
 from hyperinfer.contracts.common import HEALTH, METRICS, MetricsText
 from hyperinfer.contracts.method import NO_META, Meta, Method, Nothing, Reply, Request
 from hyperinfer.errors import Draining
+from hyperinfer.facilities.metrics import written
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller, Send
 from hyperinfer.kernel.observation import Observation
@@ -44,7 +45,7 @@ class Bridge:
         if method.name == HEALTH.name:
             return cast(Reply, await self._own.call(HEALTH, Nothing()))
         if method.name == METRICS.name:
-            return cast(Reply, MetricsText(text=generate_latest(self._registry).decode()))
+            return cast(Reply, MetricsText(text=written(self._registry)))
         with self._observation.call(method) as seen:
             seen.goes_on(meta)
             if sink is None or method.name not in ENDLESS:

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.registry import DuplicateTimeseries
 
-from hyperinfer.facilities.metrics import Counters, Histograms
+from hyperinfer.facilities.metrics import Counters, Histograms, written
 
 BOUNDS = (0.25, 0.5, 1, 10)
 
@@ -35,6 +35,31 @@ def ours(values: list[float]) -> str:
 @given(some.lists(some.one_of(some.sampled_from(BOUNDS), some.floats(0, 100)), max_size=20))
 def test_the_text_is_the_same(values: list[float]) -> None:
     assert ours(values) == theirs(values)
+
+
+@given(
+    some.lists(
+        some.tuples(
+            some.text(max_size=4), some.one_of(some.floats(0, 1e12), some.integers(0, 10**8), some.just(float("inf")))
+        ),
+        max_size=20,
+    )
+)
+def test_it_is_written_as_prometheus_client_writes_it(counted: list[tuple[str, float]]) -> None:
+    registry = CollectorRegistry()
+    counters = Counters("c", 'Told "so" \\ and\nthis.', ("z", "a"), registry=registry)
+    Gauge("g", "In between.", registry=registry).set(-3)
+    histograms = Histograms("h", "Observed.", ("model",), registry=registry, buckets=(0.25, 1, 10**7))
+    plain = Counters("p", "Without labels.", registry=registry)
+    for label, value in counted:
+        counters.labels(label, "x").inc(value)
+        histograms.labels(label).observe(value)
+        plain.labels().inc(value)
+        assert written(registry) == generate_latest(registry).decode()
+    for label, _ in counted[::2]:
+        counters.forget("z", label)
+        histograms.forget("model", label)
+    assert written(registry) == generate_latest(registry).decode()
 
 
 def test_what_is_forgotten_is_shown_no_more_and_begins_anew() -> None:
