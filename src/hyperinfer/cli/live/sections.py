@@ -71,8 +71,8 @@ def _worker_columns(twins: frozenset[str]) -> "Sequence[Column[WorkerHealth]]":
 
     return (
         Column("worker", lambda one: ("name", clean(one.name)), 0, right=False, flexible=True),
-        Column("type", lambda one: ("dim", one.wtype), 6, right=False),
-        Column("state", lambda one: (STATES.get(one.state, ""), one.state.replace("_", " ")), 0, right=False),
+        Column("type", lambda one: ("dim", clean(one.wtype)), 6, right=False),
+        Column("state", lambda one: (STATES.get(one.state, ""), clean(one.state).replace("_", " ")), 0, right=False),
         Column("req/s", lambda one: ("", words.rate(one.figures.requests_per_s)), 1),
         Column("errors", lambda one: (_failing(one.figures.error_rate), words.share(one.figures.error_rate)), 2),
         Column("latency", lambda one: ("", words.seconds(one.figures.latency_s)), 4),
@@ -133,7 +133,7 @@ def _model_columns(*, plain: bool, bar: int) -> "Sequence[Column[tuple[ModelFigu
     return (
         Column("model", lambda row: ("name", clean(row[0].name)), 0, right=False, flexible=True),
         Column("worker", lambda row: ("dim", clean(row[1].name)), 3, right=False, flexible=True),
-        Column("state", lambda row: (_model_style(row[0].state), row[0].state), 4, right=False),
+        Column("state", lambda row: (_model_style(row[0].state), clean(row[0].state)), 4, right=False),
         Column("slots", slots, 0, right=False),
         Column("queued", lambda row: ("warn" if row[0].queued else "", words.count(row[0].queued)), 2),
         Column("tok/s", lambda row: ("", words.rate(row[0].tokens_per_s)), 1),

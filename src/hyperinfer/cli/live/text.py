@@ -13,11 +13,13 @@ Piece = tuple[str, str]
 Line = list[Piece]
 
 CUT = "…"
+DIRECTIONS = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that turn the direction of a line (Unicode's UAX #9), to be left out."""
 
 
 def clean(text: str) -> str:
-    """Text of others on one line, without what would act on a terminal."""
-    return " ".join(printable(text).split())
+    """Text of others on one line, without what would act on a terminal or on the direction of what follows."""
+    return " ".join(printable(text).translate(DIRECTIONS).split())
 
 
 def width(line: Iterable[Piece]) -> int:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from hyperinfer.cli.live.screen import draw
 from hyperinfer.cli.live.text import plain, width
 from hyperinfer.cli.live.watched import ORDERS, Watched
-from hyperinfer.sdk import History, Series, SystemHealth, WorkerHealth
+from hyperinfer.sdk import History, ModelFigures, Series, SystemHealth, WorkerHealth
 
 from .samples import HEALTH, NOW, SMALL, worker
 
@@ -202,3 +202,13 @@ def test_where_only_ascii_is_shown_nothing_else_is_drawn() -> None:
     for seen.helping in (False, True):
         drawn = "".join(screen(seen, 120, 40, ascii_only=True))
         assert drawn.isascii(), [char for char in drawn if not char.isascii()]
+
+
+@pytest.mark.parametrize("field", ["name", "wtype", "state", "version", "process", "model", "model_state"])
+def test_nothing_that_a_worker_says_acts_on_the_terminal(field: str) -> None:
+    evil = "\x1b[2J\x07\u202e"
+    model = ModelFigures(name=evil if field == "model" else "m", state=evil if field == "model_state" else "ready")
+    said = {field: evil} if not field.startswith("model") else {}
+    one = replace(worker("gpu", "inference"), models=(model,), reasons=(evil,), **said)
+    shown = screen(watched(replace(HEALTH, workers=(one,))), 200, 60)
+    assert not [line for line in shown if not line.isprintable()]
