@@ -77,7 +77,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     try:
         one = House(start("up", env=env), home, env)
         one.child.until_ready()
-        assert ran("login", "admin", env=env, stdin=one.child.fact("password").split()[0]).returncode == 0
+        logged_in = ran("login", "admin", env=env, stdin=one.child.fact("password").split()[0])
+        assert logged_in.returncode == 0, logged_in.stderr
         ask(one)
         yield one
     finally:
@@ -111,7 +112,6 @@ def test_it_is_in_the_live_view(house: House) -> None:
     shown = house.run("top", "--once")
     assert all(re.search(rf"^{name} .* ready ", shown, re.MULTILINE) for name in WORKERS)
     assert re.search(r"^echo +inference +ready ", shown, re.MULTILINE)
-    assert house.json("status", "--gateway")["system"]["workers"][0]["process"] == health["workers"][0]["process"]
 
 
 def test_its_lines_are_in_the_log_of_every_worker_that_it_touched(house: House) -> None:
@@ -139,9 +139,8 @@ def test_what_is_not_well_is_told_with_what_helps_until_somebody_works_on_it(hou
     assert alert["id"] in listed.stdout
     assert alert["do"] in listed.stderr
     house.run("alerts", "silence", alert["id"][:8], "--for", "2h")
-    [quiet] = slow()
+    [quiet] = [one for one in house.json("alerts", "--past") if one["id"] == alert["id"]]
     assert quiet["silenced_until"]
-    assert alert["id"] in house.run("alerts", "--past")
 
 
 def test_it_is_in_the_report_of_the_day(house: House) -> None:
