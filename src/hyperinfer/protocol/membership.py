@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from hyperinfer.contracts.membership import Certificate, Epoch, Introduction, Member, MemberList, Published, Signed
 from hyperinfer.errors import Untrusted
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 EPOCH = b"hyperinfer epoch 1\n"
 MEMBERS = b"hyperinfer members 1\n"
@@ -148,7 +149,7 @@ def _verify(heading: bytes, signed: Signed, key: bytes, kind: type[T]) -> T:
         raise Untrusted("What a peer says of this swarm's members is not signed by whom it should be.")
     try:
         return msgspec.json.decode(signed.statement, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise Untrusted(f"A signed statement about this swarm cannot be understood: {error}.") from error
 
 

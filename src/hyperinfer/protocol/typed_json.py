@@ -24,6 +24,9 @@ BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
 MALFORMED = "JSON is malformed: "
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where others wrote the bytes: no JSON, another form, no UTF-8, or nested more deeply than anybody reads."""
+
 _AT = re.compile(r"^(.*) - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
 _TYPES = re.compile(r"^Expected `([^`]+)`, got `([^`]+)`$")
 _BOUND = re.compile(r"^Expected `([^`]+)`( of length)? (>=|<=|>|<) (\S+)$")

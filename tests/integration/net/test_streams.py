@@ -27,6 +27,7 @@ from hyperinfer.kernel import members as member_file
 from hyperinfer.kernel.calls import Call, route
 from hyperinfer.kernel.dispatch import Dispatcher
 from hyperinfer.kernel.members import Members
+from hyperinfer.protocol import streams
 from hyperinfer.protocol.streams import DEFAULT_WINDOW
 from hyperinfer.testing.testnet import local_dht, quick
 
@@ -162,3 +163,14 @@ async def test_a_reader_that_leaves_stops_the_sender(scene: Scene) -> None:
         await scene.ask(100_000, leave)
     assert await scene.dispatcher.drain(2)
     assert scene.sent < 100_000
+
+
+async def test_events_that_nobody_can_read_end_nothing(scene: Scene) -> None:
+    """A stranger may send them: what fails in taking one would have ended the driver, and every connection with it."""
+    await scene.ask(1, discard)
+    [link] = scene.peers._links.values()
+    for payload in (b'{"x":' * 5000, b'{"id":"\xff"}', b"\xff", b'{"id":1,"n":1e999}'):
+        for event in (streams.MORE, streams.CANCEL):
+            link.event(COUNT.name + event, payload)
+    assert (await scene.ask(2, discard)).up_to == 2
+    assert not link.closed

@@ -19,6 +19,7 @@ from hyperinfer.facilities.net import Endpoint, Link
 from hyperinfer.facilities.net.settings import NetSettings
 from hyperinfer.protocol import rpc_errors, streams
 from hyperinfer.protocol.link_words import REFUSED
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
@@ -300,7 +301,7 @@ class Peers:
             decoder = self._decoders[method.reply] = msgspec.json.Decoder(method.reply)
         try:
             decoded: Reply = decoder.decode(reply)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise RemoteError(f"The peer's reply to {method.name} is not of the agreed form: {error}") from error
         return decoded
 
@@ -316,7 +317,7 @@ class Peers:
             return
         try:
             event = streams.decode_chunk(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         reading = self._reading.get((link, event.id))
         if reading is None:

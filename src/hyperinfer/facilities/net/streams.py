@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
-
 from hyperinfer.contracts.method import Envelope
 from hyperinfer.errors import BadRequest, Cancelled, StreamStalled, TooLarge
 from hyperinfer.facilities.net import Link
 from hyperinfer.protocol import streams
 from hyperinfer.protocol.streams import StreamId
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 MAX_CHUNKS_BYTES = 8 * 1024 * 1024
 """What the chunks of one event hold together at most."""
@@ -145,7 +144,7 @@ class Streams:
                     self._cancel(at)
                 else:  # it may have come together with its call, which has a task by now and begins before this
                     asyncio.get_running_loop().call_soon(self._cancel, at)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
 
     def _cancel(self, at: tuple[Link, StreamId]) -> None:

@@ -15,6 +15,7 @@ from hyperinfer.facilities.net.peers import Peers
 from hyperinfer.kernel.members import Members
 from hyperinfer.kernel.membership import file
 from hyperinfer.kernel.swarm import SwarmKeys
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 log = structlog.get_logger(__name__)
 _chance = Random()
@@ -93,7 +94,7 @@ class Follower:
         """Take the newest of what came; another worker of this machine may have been first."""
         try:
             published = _published.decode(chunks[-1])
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Untrusted(f"What auth sent is no member list: {error}.") from error
         await asyncio.to_thread(file.take, self._folder, published)
         self._heard = True

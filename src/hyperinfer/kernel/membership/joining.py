@@ -17,6 +17,7 @@ from hyperinfer.kernel.identity import from_seed
 from hyperinfer.kernel.membership import file
 from hyperinfer.protocol import membership
 from hyperinfer.protocol.join_code import JoinCode
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 CALL_S = 15.0
 ASK_S = 10.0
@@ -119,5 +120,5 @@ class Joining:
         try:
             async with asyncio.timeout(ASK_S), background(watch(), name="asking as a member"):
                 return _published.decode(await first)
-        except (HyperinferError, TimeoutError, msgspec.DecodeError):
+        except (HyperinferError, TimeoutError, *UNREADABLE):
             return None

@@ -14,6 +14,7 @@ from hyperinfer.facilities.clock import Clock
 from hyperinfer.facilities.tasks import background
 from hyperinfer.kernel.calls import Caller
 from hyperinfer.kernel.members import Members
+from hyperinfer.protocol.typed_json import UNREADABLE
 from hyperinfer.workers.gateway.offers import Offer, Worker
 
 ROLE = "inference"
@@ -191,5 +192,5 @@ class Fleet:
 def _read(report: bytes) -> WorkerStatus:
     try:
         return _status.decode(report)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RemoteError(f"The worker's report makes no sense: {error}") from error

@@ -44,7 +44,7 @@ async def test_what_makes_no_sense_is_that_workers_failure_alone() -> None:
 
     following = Following(LogQuery(follow=True), dict, nobody, ManualClock(), deadline=60)
     watched = Watched(GPU)
-    for chunk in (b"{", b'{"lines":5}', b'"\xff"'):
+    for chunk in (b"{", b'{"lines":5}', b'{"missing":{"a":"\xff"}}', b'{"x":' * 5000):
         with pytest.raises(RemoteError, match="no lines"):
             await following._take(watched, [chunk])
     await following._take(watched, [msgspec.json.encode(LogPage(lines=tuple(raw(LINE % ""))))])

@@ -11,6 +11,7 @@ from hyperinfer.contracts.logs import MAX_LINES, READ_LOGS, LogPage, LogQuery
 from hyperinfer.errors import HyperinferError, NotFound, RemoteError
 from hyperinfer.facilities.clock import Clock
 from hyperinfer.kernel.calls import Caller, Send
+from hyperinfer.protocol.typed_json import UNREADABLE
 from hyperinfer.workers.metrics.collecting.members import Asked
 from hyperinfer.workers.metrics.gathering.lines import Stamped, merged, stamped, why
 
@@ -168,5 +169,5 @@ def _decoded(chunk: bytes) -> LogPage:
     """A page of another machine's."""
     try:
         return _page.decode(chunk)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise RemoteError("What it sends are no lines of a log.") from error
