@@ -21,6 +21,7 @@ from hyperinfer.facilities.tracing.otlp import Encoder
 from hyperinfer.facilities.tracing.settings import TracingSettings
 from hyperinfer.facilities.tracing.span import Span, Value
 from hyperinfer.facilities.tracing.tracer import Tracer
+from hyperinfer.protocol.typed_json import UNREADABLE
 
 if TYPE_CHECKING:
     import aiohttp
@@ -221,5 +222,5 @@ def _rejected(said: bytes) -> int:
     try:
         partial = _reply.decode(said).partial_success
         return max(0, int(partial.rejected_spans)) if partial else 0
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+    except (*UNREADABLE, ValueError):
         return 0

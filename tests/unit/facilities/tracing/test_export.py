@@ -120,7 +120,8 @@ async def test_spans_that_it_rejects_are_counted_so(collector: Collector) -> Non
 
 
 @pytest.mark.parametrize(
-    "says", [b"", b"thanks", b'{"partialSuccess": null}', b'{"partialSuccess": {"rejectedSpans": "x"}}']
+    "says",
+    [b"", b"thanks", b'{"partialSuccess": null}', b'{"partialSuccess": {"rejectedSpans": "x"}}', b'{"x":' * 5000],
 )
 async def test_whatever_it_says(collector: Collector, says: bytes) -> None:
     collector.says = says

@@ -216,6 +216,7 @@ async def test_errors_never_name_the_address(session: aiohttp.ClientSession, rec
         {"url": "ftp://a.test/token"},
         {"url": "https://"},
         {"url": "a.test/token"},
+        {"url": f"http://{'a' * 64}.test/token"},
         {"url": "http://a.test:x/token"},
         {"url": "http://a.test", "secret_file": "/nowhere"},
         {"url": "http://a.test", "authority": "/nowhere"},

@@ -64,7 +64,7 @@ class Webhook:
             raise RemoteError("It shows a certificate that is not to be trusted.") from error
         except TimeoutError as error:
             raise Unavailable(f"It did not answer within {self._timeout.total:g} s.") from error
-        except aiohttp.ClientError as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise Unavailable("It cannot be reached, or broke off.") from error
 
 
@@ -129,8 +129,8 @@ def _check(status: int, retry_after: str | None) -> None:
 def _checked(settings: WebhookSettings) -> str:
     try:
         parts = urlsplit(settings.url)
-        is_meant = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        is_meant = parts.scheme in {"http", "https"} and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:  # an address that no resolver can look up is one too
         is_meant = False
     if not is_meant:
         raise ConfigError(f"The url of the webhook {settings.name} is no address of http or https.")
