@@ -68,18 +68,23 @@ async def floor(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": WHOLE})
 
 
-def parts(home: Path, bootstrap: str | None, inference: dict[str, Any]) -> dict[str, Part]:
-    """The workers. Limits are checked, and out of the way; `inference` are settings of the inference worker."""
-    net: dict[str, Any] = {"net__driver": bootstrap is not None}
-    if bootstrap:
-        net |= {"net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
+def parts(home: Path, bootstrap: str | None, inference: dict[str, Any], **common: Any) -> dict[str, Part]:
+    """The workers. Limits are checked, and out of the way; `inference` are settings of the inference worker, `common` of all."""
+    every = net_of(bootstrap) | common
     many = 1_000_000
     tier: dict[str, Any] = {"tiers__default__requests_per_minute": many, "tiers__default__requests_per_hour": many}
     return {
-        "auth": part(AUTH, home=home, **tier, **net),
-        "inference": part(INFERENCE, home=home, **inference, **net),
-        "gateway": part(GATEWAY, home=home, http__port=0, **net),
+        "auth": part(AUTH, home=home, **tier, **every),
+        "inference": part(INFERENCE, home=home, **inference, **every),
+        "gateway": part(GATEWAY, home=home, http__port=0, **every),
     }
+
+
+def net_of(bootstrap: str | None) -> dict[str, Any]:
+    """Settings of the net: with a DHT node across Hyperswarm, otherwise within the process."""
+    if bootstrap is None:
+        return {"net__driver": False}
+    return {"net__driver": True, "net__bootstrap": (bootstrap,), "net__host": "127.0.0.1", "net__firewalled": False}
 
 
 @asynccontextmanager
