@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,10 @@ class Machine:
     more: dict[str, str] = field(default_factory=dict)
     bootstrap: str = ""
     key: str = ""
+    account: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    context: ssl.SSLContext | None = None
+    dht: Child | None = None
     children: dict[str, Child] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
 
@@ -41,21 +45,27 @@ class Machine:
 
     def found(self, *names: str) -> None:
         """Start the DHT, make the swarm and the administrator, and admit the workers."""
-        dht = self.start("dht", "--port", "0", env=environment(self.home / "dht"))
-        dht.until(lambda: bool(dht.out))
-        self.bootstrap = dht.out[0].removeprefix("net.bootstrap=")
+        self.run_dht()
         done("swarm", "init", env=self.env)
         for name in names:
             wtype, _, rack = name.partition("-")
             key = done("identity", wtype, *(("--rack", rack) if rack else ()), env=self.env).strip()
             done("members", "add", key, "--role", wtype, "--name", name, env=self.env)
-        self.key = json.loads(done("users", "create-admin", "--json", env=self.env))["api_key"]
+        self.account = json.loads(done("users", "create-admin", "--json", env=self.env))
+        self.key = self.account["api_key"]
 
-    def run(self, name: str, *words: str) -> Child:
+    def run_dht(self) -> None:
+        """Start the DHT, or start it again where it was."""
+        port = self.bootstrap.rpartition(":")[2] or "0"
+        dht = self.dht = self.start("dht", "--port", port, env=environment(self.home / "dht"))
+        dht.until(lambda: bool(dht.out))
+        self.bootstrap = dht.out[0].removeprefix("net.bootstrap=")
+
+    def run(self, name: str, *words: str, inside: Sequence[str] = ()) -> Child:
         """Start one worker and wait until it runs."""
         wtype, _, rack = name.partition("-")
         options = ("--rack", rack) if rack else ()
-        child = self.start("worker", "--wtype", wtype, *options, *words, env=self.env)
+        child = self.start("worker", "--wtype", wtype, *options, *words, env=self.env, inside=inside)
         self.children[name] = child
         child.until_said("worker_running")
         if wtype == "gateway":
@@ -71,7 +81,7 @@ class Machine:
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{url or self.url}{path}", content, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=15) as reply:
+            with urllib.request.urlopen(request, timeout=15, context=self.context) as reply:
                 text = reply.read()
                 return reply.status, json.loads(text) if text else None, dict(reply.headers)
         except urllib.error.HTTPError as error:
@@ -101,6 +111,14 @@ class Machine:
         status, session, _ = self.call("POST", "/api/auth/login", {"email": email, "password": PASSWORD})
         assert status == 200, session
         return made["api_key"]["key"], session["access_token"]
+
+    def administrator(self) -> str:
+        """Log in as the administrator; gives the session token."""
+        known = {name: self.account[name] for name in ("username", "password")}
+        status, session, _ = self.call("POST", "/api/auth/login", known)
+        assert status == 200, session
+        token: str = session["access_token"]
+        return token
 
     def ledger(self, key: str) -> list[dict[str, Any]]:
         """Every request in the ledger that this session may see, page by page, as far as auth can be reached."""

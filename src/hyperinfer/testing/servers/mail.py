@@ -66,9 +66,13 @@ class MailServer:
 
     async def mail(self, at: int = 0) -> EmailMessage:
         """The mail that came as number so and so, once it has come."""
-        async with asyncio.timeout(TIMEOUT_S), self._came:
-            await self._came.wait_for(lambda: len(self.mails) > at)
+        await self.until(lambda: len(self.mails) > at)
         return self.mails[at]
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until what has come makes this hold."""
+        async with asyncio.timeout(timeout_s), self._came:
+            await self._came.wait_for(holds)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -46,25 +46,43 @@ class WebhookReceiver:
         """Cleared, it takes what is posted and does not answer until it is set again."""
         self.answering.set()
         self._came = asyncio.Condition()
+        self._port = 0
+        self._runner: web.AppRunner | None = None
 
     @classmethod
     @asynccontextmanager
     async def running(cls, context: ssl.SSLContext | None = None) -> "AsyncIterator[WebhookReceiver]":
         """A receiver for the length of the block, over HTTPS if it has a context."""
         receiver = cls()
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", receiver._take)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, HOST, 0, ssl_context=context)
-        await site.start()
-        _, port = runner.addresses[0][:2]
-        receiver.url = f"{'https' if context else 'http'}://{HOST}:{port}/alerts"
+        await receiver._start(context)
+        receiver.url = f"{'https' if context else 'http'}://{HOST}:{receiver._port}/alerts"
         try:
             yield receiver
         finally:
             receiver.answering.set()
-            await runner.cleanup()
+            await receiver._stop()
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Let nobody reach it, for the length of the block: it comes back on the same port. Not over HTTPS."""
+        await self._stop()
+        try:
+            yield
+        finally:
+            await self._start(None)
+
+    async def _start(self, context: ssl.SSLContext | None) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, self._port, ssl_context=context, reuse_address=True).start()
+        _, self._port = self._runner.addresses[0][:2]
+
+    async def _stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     async def post(self, at: int = 0) -> Post:
         """The post that came as number so and so, once it has come."""
@@ -73,8 +91,12 @@ class WebhookReceiver:
 
     async def came(self, count: int) -> None:
         """Wait until so many have come."""
-        async with asyncio.timeout(TIMEOUT_S), self._came:
-            await self._came.wait_for(lambda: len(self.posts) >= count)
+        await self.until(lambda: len(self.posts) >= count)
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> None:
+        """Wait until what has come makes this hold."""
+        async with asyncio.timeout(timeout_s), self._came:
+            await self._came.wait_for(holds)
 
     async def alert(self, rule: str, status: str) -> dict[str, Any]:
         """The first alert of a rule (its `alertname`) that was told with this status, once it has come."""
