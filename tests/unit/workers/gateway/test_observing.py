@@ -116,10 +116,18 @@ async def test_who_silences_an_alert_is_written_down_first() -> None:
     assert world.noted == [Operation(action="alert.silenced", details={"alert": "a1", "rule": "disk", "minutes": "5"})]
 
 
-async def test_what_cannot_be_written_down_is_not_silenced() -> None:
+async def test_an_alert_of_auth_being_away_can_be_silenced_meanwhile() -> None:
     world = World(listAlerts=Alerts((ALERT,)), silenceAlert=ALERT)
     world.audit = Unavailable("Accounts cannot be reached.")
-    with pytest.raises(Unavailable, match="Accounts"):
+    with capture_logs() as told:
+        assert await world.ask(SILENCE_ALERT, SilenceAlert(id="a1")) == ALERT
+    assert [line["event"] for line in told] == ["not_in_audit_log", "alert_silenced"]
+
+
+async def test_what_auth_refuses_to_write_down_is_not_silenced() -> None:
+    world = World(listAlerts=Alerts((ALERT,)), silenceAlert=ALERT)
+    world.audit = Forbidden("This is for administrators.")
+    with pytest.raises(Forbidden):
         await world.ask(SILENCE_ALERT, SilenceAlert(id="a1"))
     assert [name for name, _, _ in world.metrics.calls] == ["listAlerts"]
 
