@@ -26,6 +26,9 @@ class Connection(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.ended
 
+    def get_write_buffer_size(self) -> int:
+        return 0
+
 
 async def test_one_write_in_each_turn() -> None:
     connection = Connection()

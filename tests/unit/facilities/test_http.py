@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hyperinfer.errors import StartError
-from hyperinfer.facilities.http import Listen, protocol, serving
+from hyperinfer.facilities.http import Listen, coalesced, protocol, serving
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -91,6 +91,56 @@ async def test_a_second_head_that_never_ends_ends_the_connection_too(monkeypatch
 async def test_what_is_not_http_is_refused() -> None:
     async with serving(hello, Listen(port=0)) as url:
         assert (await talk(url, b"\x16\x03\x01 hello\r\n\r\n")).startswith(b"HTTP/1.1 400")
+
+
+LARGE = 20_000_000
+
+
+async def large(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+    await send({"type": "http.response.body", "body": bytes(LARGE // 2), "more_body": True})
+    await send({"type": "http.response.body", "body": bytes(LARGE // 2)})
+
+
+async def at_once(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % LARGE)]})
+    await send({"type": "http.response.body", "body": bytes(LARGE)})
+
+
+async def taken(url: str, *, first_after_s: float, pause_s: float, close: bool) -> int:
+    """How much of an answer arrives at a client that takes its time, before it begins to read and then between reading."""
+    host, port = url.removeprefix("http://").split(":")
+    end = b"\r\nconnection: close\r\n\r\n" if close else b"\r\n\r\n"
+    loop, got = asyncio.get_running_loop(), 0
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        client.setblocking(False)
+        await loop.sock_connect(client, (host, int(port)))
+        await loop.sock_sendall(client, GET.replace(b"\r\n\r\n", end))
+        await asyncio.sleep(first_after_s)
+        try:
+            while got < LARGE and (data := await loop.sock_recv(client, 4_000_000)):
+                got += len(data)
+                await asyncio.sleep(pause_s)
+        except ConnectionResetError:
+            pass
+    return got
+
+
+@pytest.mark.parametrize("app", [large, at_once])
+@pytest.mark.parametrize("close", [False, True])
+async def test_a_client_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch, app: Any, close: bool) -> None:
+    """Else it holds its connection, and what there is for it, for as long as it likes."""
+    monkeypatch.setattr(coalesced, "STALL_S", 0.1)
+    async with serving(app, Listen(port=0)) as url:
+        assert await taken(url, first_after_s=0.5, pause_s=0.0, close=close) < LARGE
+
+
+@pytest.mark.parametrize("app", [large, at_once])
+async def test_a_client_that_takes_its_time_gets_all(monkeypatch: pytest.MonkeyPatch, app: Any) -> None:
+    monkeypatch.setattr(coalesced, "STALL_S", 0.4)
+    async with serving(app, Listen(port=0)) as url:
+        assert await taken(url, first_after_s=0.0, pause_s=0.002, close=True) >= LARGE
 
 
 async def test_stopping_lets_an_answer_end_and_accepts_no_more() -> None:

@@ -7,10 +7,14 @@ FLUSH_BYTES = 64 * 1024
 """Beyond this it is written at once, so that a turn that never ends holds nothing back and flow control works."""
 
 
+STALL_S = 120.0
+"""How long a client may take nothing: longer than those who write to it wait, so that they can say so first."""
+
+
 class CoalescedTransport:
     """The part of `asyncio.Transport` that uvicorn uses. What is written in one turn goes out at its end."""
 
-    __slots__ = ("_due", "_loop", "_pending", "_size", "_transport")
+    __slots__ = ("_due", "_left_bytes", "_loop", "_pending", "_size", "_transport", "_watch")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -18,6 +22,8 @@ class CoalescedTransport:
         self._pending: list[bytes] = []
         self._size = 0
         self._due = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._left_bytes = 0
 
     def write(self, data: bytes) -> None:
         """Write at the end of this turn."""
@@ -42,11 +48,34 @@ class CoalescedTransport:
         """Close once everything is written."""
         self.flush()
         self._transport.close()
+        self.watch()
 
     def abort(self) -> None:
         """Close at once."""
         self._pending.clear()
+        self.watch_no_more()
         self._transport.abort()
+
+    def watch(self) -> None:
+        """Give up a client from here on that takes nothing of what there is for it for `STALL_S`: it would hold that, and its
+        connection, for as long as it likes."""
+        self.watch_no_more()
+        self._left_bytes = self._transport.get_write_buffer_size()
+        if self._left_bytes:
+            self._watch = self._loop.call_later(STALL_S, self._look)
+
+    def watch_no_more(self) -> None:
+        """It has taken something, or everything."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _look(self) -> None:
+        self._watch = None
+        if self._transport.get_write_buffer_size() >= self._left_bytes:
+            self.abort()
+        else:
+            self.watch()
 
     def is_closing(self) -> bool:
         """Whether it has been closed."""

@@ -40,7 +40,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._rest_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as upstream
-        super().connection_made(cast(asyncio.Transport, CoalescedTransport(transport, self.loop)))
+        self._out = CoalescedTransport(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._out))
         excess = len(self.connections) - (self._max_connections or len(self.connections))
         if excess > EXCESS:
             self.transport.abort()
@@ -49,9 +50,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self.ws_protocol_class = None
         self._arm()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._out.watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._out.watch_no_more()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         self._end_rest()
+        self._out.watch_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
