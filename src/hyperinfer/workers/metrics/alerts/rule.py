@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from operator import gt, lt
 
 from hyperinfer.contracts.metrics import Severity
@@ -39,9 +40,9 @@ class Rule:
     window_s: float = 0.0
 
     def bad(self, view: View) -> dict[Key, float]:
-        """What is bad now, with its value."""
+        """What is bad now, with its value; what is beyond all numbers is nothing to say anything of."""
         found = self.looks_at(view, self.window_s)
-        bad = ((labels, value) for labels, value in found if self.is_bad(value, self.threshold))
+        bad = ((labels, value) for labels, value in found if isfinite(value) and self.is_bad(value, self.threshold))
         return {key_of(self.name, {name: _text(text) for name, text in labels.items()}): value for labels, value in bad}
 
     @property

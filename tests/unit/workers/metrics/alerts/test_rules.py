@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
 from operator import lt
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,9 @@ def test_what_a_worker_calls_things_is_shown_as_text_of_a_length() -> None:
     [(_, shown)] = rule.bad(Swarm(now=START, remember_s=60))
     assert dict(shown)["backend"].startswith("a··[31m·xxx")
     assert len(dict(shown)["backend"]) == MAX_LABEL_CHARS
+
+
+def test_what_is_beyond_all_numbers_is_no_case() -> None:
+    """Shares of what workers show may be; JSON has no such number, and what is remembered could not be read again."""
+    rule = replace(RULES["cpu"], looks_at=lambda view, over_s: [({"worker": "gpu"}, value) for value in (inf, nan)])
+    assert rule.bad(Swarm(now=START, remember_s=60)) == {}
