@@ -128,7 +128,14 @@ MARKS = {
     "key": "hi_plantedm_" + "k" * 43,
 }
 """What is put where it belongs and where it does not; each echo is the prompt said again."""
-ECHOED = {"path": {404}, "prompt": {200}, "model": {400, 404}, "field": {400}, "email": {200, 201, 400, 409}, "header": {403}}
+ECHOED = {
+    "path": {404},
+    "prompt": {200},
+    "model": {400, 404},
+    "field": {400},
+    "email": {200, 201, 400, 409},
+    "header": {403},
+}
 """Where the sender is told what it has sent: the answer of the echo, the name of a model or a field that there is not, its own account,
 and the host or origin that is refused. No error tells of a prompt, a password or a key."""
 
