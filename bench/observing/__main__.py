@@ -1,7 +1,8 @@
 """`python -m bench.observing`: what the gateway spends on a request with each thing that is seen, against nothing seen.
 
 Two swarms run side by side, each with gateway, workers, and their drivers in processes of their own; they are loaded one after the
-other, in pairs whose order alternates. The machine's noise hits both of a pair alike, so that the pair's ratio is what counts.
+other, in pairs whose order alternates. The machine's noise hits both of a pair alike, so that the pair's ratio is what counts. Processes
+that do the same differ by some percent for as long as they live (where their memory lies): swarms are started anew several times.
 """
 
 import argparse
@@ -96,7 +97,8 @@ async def main() -> None:
     """Compare everything that is asked for, and print it."""
     options = argparse.ArgumentParser(prog="python -m bench.observing", description=__doc__)
     options.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
-    options.add_argument("--pairs", type=int, default=8)
+    options.add_argument("--pairs", type=int, default=4, help="of measurements of two swarms")
+    options.add_argument("--swarms", type=int, default=3, help="pairs of swarms, each started anew")
     options.add_argument("--on", choices=SEEN, nargs="*", default=[name for name in SEEN if name != "off"])
     options.add_argument("--loads", choices=LOADS, nargs="+", default=["whole-1", "whole-16", "stream-1", "stream-16"])
     options.add_argument("--skip", choices=["pieces", "memory"], nargs="*", default=[])
@@ -105,11 +107,19 @@ async def main() -> None:
         address = await stack.enter_async_context(dht(host="127.0.0.1", port=0))
         receiver, _ = await stack.enter_async_context(process("bench.observing.serve", "receiver"))
         print(__doc__, HEADER, sep="\n", flush=True)
-        async with _target("off", address.bootstrap, receiver) as off:
-            for name in given.on:
-                async with _target(name, address.bootstrap, receiver) as on:
+        for name in given.on:
+            found: dict[Load, Compared] = {}
+            for _ in range(given.swarms):
+                async with (
+                    _target("off", address.bootstrap, receiver) as off,
+                    _target(name, address.bootstrap, receiver) as on,
+                ):
                     for load in (LOADS[each] for each in given.loads):
-                        print((await compare(off, on, load, given.pairs, given.seconds)).line(name), flush=True)
+                        rows = await compare(off, on, load, given.pairs, given.seconds)
+                        before = found.get(load, Compared(load, (), ()))
+                        found[load] = Compared(load, (*before.off, *rows.off), (*before.on, *rows.on))
+            for compared in found.values():
+                print(compared.line(name), flush=True)
         print(f"\nLoad of the machine: {os.getloadavg()[0]:.1f}. {await _spans(receiver)} spans were taken.")
         if "pieces" not in given.skip:
             await _pieces()
