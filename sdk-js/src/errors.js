@@ -28,6 +28,7 @@ export const SHOWN = {
   DRIVER_LOST: [503, SERVER, 'connection_lost'],
   DEADLINE_EXCEEDED: [504, SERVER, 'deadline_exceeded'],
   BACKEND_FAILED: [502, SERVER, 'backend_failed'],
+  MAIL_REFUSED: [502, SERVER, 'mail_refused'],
   REMOTE: [502, SERVER, 'remote_error'],
   STREAM_STALLED: [408, REQUEST, 'stream_stalled'],
   CANCELLED: [500, SERVER, 'internal_error'],

@@ -104,7 +104,7 @@ def silence(alert_id: str, time: str, as_json: bool, gateway: str | None) -> Non
 @options.gateway
 @click.pass_context
 def test(context: click.Context, as_json: bool, gateway: str | None) -> None:
-    """Tell everybody who is told of alerts of one that means nothing, and show what came of it.
+    """Send a test to everybody who is told of alerts.
 
     Each is told that it fires and that it is over. Exit code 0 if all have taken it, otherwise 1; 1 too where nobody is told.
     """

@@ -45,10 +45,11 @@ class CoalescedTransport:
                 self._transport.write(data)
 
     def close(self) -> None:
-        """Close once everything is written."""
+        """Close once everything is written; asked again, nothing changes: the TLS of asyncio forgets itself at a second close."""
         self.flush()
-        self._transport.close()
-        self.watch()
+        if not self._transport.is_closing():
+            self._transport.close()
+            self.watch()
 
     def abort(self) -> None:
         """Close at once."""

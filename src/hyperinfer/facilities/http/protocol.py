@@ -62,8 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         self._end_rest()
-        self._out.watch_no_more()
         super().connection_lost(exc)
+        self._out.watch_no_more()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
