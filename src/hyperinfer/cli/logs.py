@@ -1,7 +1,9 @@
 """`hyperinfer logs`: what workers have logged, on this machine or, through a gateway, in the whole swarm."""
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,10 +13,13 @@ from hyperinfer.cli.examples import examples
 from hyperinfer.cli.manner import note
 
 if TYPE_CHECKING:
+    from hyperinfer.cli.logs_here import Event
     from hyperinfer.contracts.logs import LogQuery
 
 CURRENT = "current"
 MAX_LINES = 1000
+WRITING_S = 0.2
+"""What it may take until lines that are due are in the file."""
 LEVELS = ("debug", "info", "warning", "error")
 
 Show = Callable[[Mapping[str, Any]], None]
@@ -101,7 +106,7 @@ def _here(query: "LogQuery", show: Show) -> None:
     if query.follow:
         for lines in follow(wheres, query):
             _show_all(lines, show)
-    elif found := newest(wheres, query):
+    elif found := newest(wheres, query) or (_is_of_one(query) and _looked_again(wheres, query)):
         _show_all(found, show)
     else:
         none = not any(where.is_dir() for where in wheres)
@@ -111,6 +116,19 @@ def _here(query: "LogQuery", show: Show) -> None:
 def _show_all(lines: Iterable[Mapping[str, Any]], show: Show) -> None:
     for line in lines:
         show(line)
+
+
+def _is_of_one(query: "LogQuery") -> bool:
+    return query.request_id is not None or query.trace_id is not None
+
+
+def _looked_again(wheres: "Sequence[Path]", query: "LogQuery") -> "list[Event]":
+    """A request that has just ended is looked for once more, when its lines have been written."""
+    from hyperinfer.cli.logs_here import newest
+    from hyperinfer.facilities.log.writer import FLUSH_S
+
+    time.sleep(FLUSH_S + WRITING_S)
+    return newest(wheres, query)
 
 
 def _there(gateway: str | None, query: "LogQuery", show: Show) -> None:
