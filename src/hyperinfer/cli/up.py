@@ -88,6 +88,7 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     from hyperinfer.kernel.compose import net_settings, running
     from hyperinfer.kernel.own_swarm import prepare
     from hyperinfer.kernel.paths import locked
+    from hyperinfer.kernel.process_meters import measuring
     from hyperinfer.kernel.run import settle
 
     home = config.home()
@@ -99,7 +100,8 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
     async with (
         _told(own) as told,
         _reached(net_settings(parts)) as (net, trouble),
-        running(parts[:-1], home=home, net=net) as workers,
+        measuring(SystemClock()) as process,
+        running(parts[:-1], home=home, net=net, process=process) as workers,
     ):
         started.set()
         settle()
@@ -109,7 +111,7 @@ async def _up(parts: "Sequence[Part]", stop: asyncio.Event, started: asyncio.Eve
             link = "" if trouble or not net_settings(parts).driver else swarm_link(place.swarm) or ""
             await _welcome(gateway, own, data=place.data, settings=auth.settings, swarm=swarm, link=link)
             told.set()
-            async with running(parts[-1:], home=home, net=net):
+            async with running(parts[-1:], home=home, net=net, process=process):
                 await _watch(net, stop)
 
 

@@ -41,7 +41,7 @@ from hyperinfer.kernel.membership.introduction import Introducing
 from hyperinfer.kernel.observation import Observation, tell_nobody
 from hyperinfer.kernel.observe import observed
 from hyperinfer.kernel.paths import locked, paths_of
-from hyperinfer.kernel.process_meters import ProcessMeters
+from hyperinfer.kernel.process_meters import ProcessMeters, measuring
 from hyperinfer.kernel.settings import WorkerSettings
 from hyperinfer.kernel.status import StatusFile
 from hyperinfer.kernel.worker import Context, Service, WorkerType
@@ -93,15 +93,17 @@ def net_settings(parts: Sequence[Part]) -> NetSettings:
 
 @asynccontextmanager
 async def running(
-    parts: Sequence[Part], *, home: Path, net: Net, clock: Clock | None = None
+    parts: Sequence[Part], *, home: Path, net: Net, clock: Clock | None = None, process: ProcessMeters | None = None
 ) -> AsyncIterator[list[Running]]:
-    """Run workers over a net, in the order given; leaving stops them in reverse, each drained first.
+    """Run workers over a net, in the order given; leaving stops them in reverse, each drained first. A process that runs workers by
+    several calls is measured once, and gives that as `process`.
 
     Raises what stops a worker from starting, everything already started having been stopped.
     """
     clock = clock or SystemClock()
-    process = ProcessMeters(clock)
-    async with background(process.run(), name="process"), AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        if process is None:
+            process = await stack.enter_async_context(measuring(clock))
         yield [await stack.enter_async_context(_one(part, home, net, clock, process)) for part in parts]
 
 

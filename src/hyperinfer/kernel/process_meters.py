@@ -5,7 +5,8 @@ import platform
 import secrets
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -14,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from hyperinfer import __version__
 from hyperinfer.facilities.clock import Clock
+from hyperinfer.facilities.tasks import background
 
 PROCESS_ID = secrets.token_hex(8)
 """Tells this run of this process from every other: workers that show the same one share what is said here."""
@@ -22,6 +24,14 @@ LATEST_TICKS = 20
 """How many ticks back the longest delay is looked for."""
 CHILDREN_EVERY_TICKS = 20
 PROGRAMS = ("driver", "engine", "other")
+
+
+@asynccontextmanager
+async def measuring(clock: Clock) -> AsyncIterator["ProcessMeters"]:
+    """Measure this process for the length of the block: once, for all workers in it."""
+    meters = ProcessMeters(clock)
+    async with background(meters.run(), name="process"):
+        yield meters
 
 
 class ProcessMeters:
