@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +14,7 @@ from hyperinfer.cli.own_port import headers_of, token_of
 from hyperinfer.cli.table import show_table, wrapped
 from hyperinfer.facilities.http.reading import read_some
 from hyperinfer.protocol.link_words import NOT_TRIED, ROUTERS
+from hyperinfer.sdk.health import PeerLink
 
 if TYPE_CHECKING:
     from hyperinfer.cli.workers_here import Seen
@@ -24,30 +24,10 @@ MAX_REPLY_BYTES = 4 * 1024 * 1024
 HERE, NONE = "here", "none"
 
 
-class ToldLink(msgspec.Struct, frozen=True, kw_only=True):
-    """One link as a worker's own port shows it; see `contracts.common.PeerLink`."""
-
-    key: str
-    name: str
-    roles: tuple[str, ...]
-    how: str
-    reason: str = ""
-    trouble: str = ""
-    do: str = ""
-    since: datetime | None = None
-    next_try_s: float | None = None
-    round_trip_s: float | None = None
-    sent_bytes: int = 0
-    received_bytes: int = 0
-    inbound: bool = False
-    router: str = ""
-    remote_router: str = ""
-
-
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker's own port shows of its links."""
 
-    links: tuple[ToldLink, ...] = ()
+    links: tuple[PeerLink, ...] = ()
     strangers: int = 0
     swarm: str = ""
     router: str = ""
@@ -62,9 +42,9 @@ class Links:
     own: frozenset[str]
 
     @property
-    def peers(self) -> list[ToldLink]:
+    def peers(self) -> list[PeerLink]:
         """The best way from this machine to each member elsewhere, or why there is none from any of its workers."""
-        best: dict[str, ToldLink] = {}
+        best: dict[str, PeerLink] = {}
         for told in self.told.values():
             for link in told.links:
                 if link.name and link.how != HERE and (link.key not in best or _rank(link) < _rank(best[link.key])):
@@ -124,7 +104,7 @@ def show(links: Links) -> None:
         say(f"connected besides: {links.strangers} of bridges and other clients", dim=True)
 
 
-def _rank(link: ToldLink) -> tuple[int, float]:
+def _rank(link: PeerLink) -> tuple[int, float]:
     """A link before a reason, a reason before nothing known."""
     if link.how != NONE:
         return 0, link.round_trip_s if link.round_trip_s is not None else float("inf")
@@ -139,16 +119,16 @@ def _router(links: Links) -> str:
     return f"router: {ROUTERS[told.router]}{seen}"
 
 
-def _round_trip(link: ToldLink) -> str:
+def _round_trip(link: PeerLink) -> str:
     if link.round_trip_s is None:
         return ""
     milliseconds = 1000 * link.round_trip_s
     return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.1f} ms"
 
 
-def _since(link: ToldLink) -> str:
+def _since(link: PeerLink) -> str:
     return f" (since {times.second(link.since)})" if link.since else ""
 
 
-def _again(link: ToldLink) -> str:
+def _again(link: PeerLink) -> str:
     return f" It is tried again in {math.ceil(link.next_try_s)} s." if link.next_try_s else ""

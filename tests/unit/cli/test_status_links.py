@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hyperinfer.cli import status_links
-from hyperinfer.cli.status_links import Links, Told, ToldLink
+from hyperinfer.cli.status_links import Links, Told
 from hyperinfer.cli.workers_here import Seen
 from hyperinfer.contracts.common import Health, PeerLink, PeerLinks
 from hyperinfer.facilities.http import Listen, serving
 from hyperinfer.kernel.status import Status
+from hyperinfer.sdk.health import PeerLink as ToldLink
 
 OWN, GPU, LAPTOP, WEB = (letter * 64 for letter in "1234")
 SINCE = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
