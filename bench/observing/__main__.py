@@ -99,7 +99,7 @@ async def main() -> None:
     options.add_argument("--seconds", type=float, default=2.0, help="length of each measurement")
     options.add_argument("--pairs", type=int, default=4, help="of measurements of two swarms")
     options.add_argument("--swarms", type=int, default=3, help="pairs of swarms, each started anew")
-    options.add_argument("--on", choices=SEEN, nargs="*", default=[name for name in SEEN if name != "off"])
+    options.add_argument("--on", choices=SEEN, nargs="*", default=["all"], help="what to compare with nothing")
     options.add_argument("--loads", choices=LOADS, nargs="+", default=["whole-1", "whole-16", "stream-1", "stream-16"])
     options.add_argument("--skip", choices=["pieces", "memory"], nargs="*", default=[])
     given = options.parse_args()
